@@ -1,0 +1,139 @@
+"""What a term, a gradient rule or a hook sees while training goes on, for one seed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from harness.interfaces.problem import Array
+
+
+class Output(NamedTuple):
+    """What a network returns: logits (B, K) and features, the input of its last layer (B, D)."""
+
+    logits: Tensor
+    features: Tensor | None = None
+
+
+class Batch(NamedTuple):
+    """A batch of one source.
+
+    Attributes:
+        x: inputs (B, ...).
+        target: labels (B, ...), or None for a source without labels.
+        ids: positions in the source's x (B,), int64.
+        weight: weight of each draw in the loss (B,), or None for all ones.
+    """
+
+    x: Tensor
+    target: Tensor | None
+    ids: Tensor
+    weight: Tensor | None = None
+
+
+class Draws(ABC):
+    """Random numbers of one named stream inside a step; equal under both mappings."""
+
+    @abstractmethod
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Uniform in [0, 1)."""
+
+    @abstractmethod
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal."""
+
+
+class Step(ABC):
+    """One optimizer step of one seed; valid only while it is being taken.
+
+    Attributes:
+        batch: source name -> `Batch`.
+        number: steps taken before this one.
+        epoch: finished epochs of the first source.
+        fraction: number / length of training, in [0, 1).
+    """
+
+    batch: dict[str, Batch]
+    number: int
+    epoch: int
+    fraction: float
+
+    @abstractmethod
+    def output(self, network: str = "model", source: str = "labelled", view: str = "") -> Output:
+        """The output of a network on a batch, optionally under a view; computed once a step and shared by all terms."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, network: str = "model") -> Output:
+        """The output of a network on any inputs (mixed or perturbed ones)."""
+
+    @abstractmethod
+    def view(self, name: str, source: str = "labelled") -> Tensor:
+        """The inputs of a batch under a view, the same for all who ask within a step."""
+
+    @abstractmethod
+    def state(self, name: str) -> Tensor:
+        """Per-example memory for the ids of its source's batch, (B, *shape), without gradient."""
+
+    @abstractmethod
+    def write(self, name: str, value: Tensor) -> None:
+        """New values (B, *shape) of a per-example memory, stored without gradient after the step."""
+
+    @abstractmethod
+    def random(self, name: str) -> Draws:
+        """The stream `name` at this step."""
+
+    @abstractmethod
+    def log(self, name: str, value: Tensor) -> None:
+        """Add a scalar to the curve `name`; the mean of each epoch is kept."""
+
+
+class SeedView(ABC):
+    """One seed between two steps, as a hook sees it.
+
+    Attributes:
+        number: optimizer steps taken.
+        epoch: finished epochs of the first source.
+        history: curve name -> values so far, one an epoch.
+    """
+
+    number: int
+    epoch: int
+    history: dict[str, list[float]]
+
+    @abstractmethod
+    def predict(self, x: Array, network: str = "model") -> dict[str, Array]:
+        """Outputs in evaluation mode: "logits" and, where the network has them, "features"."""
+
+    @abstractmethod
+    def losses(self, source: str = "labelled", term: str = "loss") -> Array:
+        """The value of a term for every example of a source (n,), in evaluation mode and without augmentation."""
+
+    @abstractmethod
+    def set_weights(self, source: str, weights: Array) -> None:
+        """Weights for the sampler of a source, (examples,), from the next epoch on."""
+
+    @abstractmethod
+    def parameters(self, network: str = "model") -> dict[str, Array]:
+        """A copy of a network's parameters and buffers by name."""
+
+    @abstractmethod
+    def state(self, name: str) -> Array:
+        """A copy of a whole per-example memory, (n, *shape)."""
+
+    @abstractmethod
+    def random(self, name: str) -> np.random.Generator:
+        """The stream `name` at this point."""
+
+    @abstractmethod
+    def log(self, name: str, value: float) -> None:
+        """Append a point to the curve `name` at this step."""
+
+    @abstractmethod
+    def stop(self, reason: str = "") -> None:
+        """End this seed's training here; the other seeds go on."""
+
+
+Arrays = dict[str, Any]

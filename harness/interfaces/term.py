@@ -1,0 +1,63 @@
+"""Interface `term`: a part of the objective. Losses, penalties, consistency terms, self-distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from harness.interfaces.method import MethodBase
+from harness.interfaces.step import Step
+
+if TYPE_CHECKING:
+    from harness.interfaces.context import Context
+    from harness.interfaces.recipe import Recipe
+
+
+class Term(MethodBase, nn.Module):
+    """A part of the objective that sees the whole step.
+
+    Set `role = "loss"` to take the place of the task's main loss; any other role is the name under which the term is
+    added. Override `configure` to declare state, views, networks or hooks as well (and call this one from there).
+    Tensors that belong to the term are buffers or parameters, so that the seeds of a group can be stacked; every
+    other attribute must be equal over the seeds.
+    """
+
+    interface: ClassVar[str] = "term"
+    role: ClassVar[str] = "penalty"
+
+    def forward(self, step: Step) -> Tensor:
+        """One value an example (B,), averaged with the batch's weights, or a scalar, taken as it is."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(step)")
+
+    def configure(self, recipe: Recipe, context: Context) -> Recipe:
+        """Put the term into a recipe."""
+        return recipe.with_term(self.role, self)
+
+
+class Loss(Term):
+    """The simplest term: a function of logits and target.
+
+    Define `forward(logits, target) -> (B,)`; the mean over the batch is the harness's business.
+    """
+
+    role: ClassVar[str] = "loss"
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        """logits (B, K), target (B,) int64 or (B, K) probabilities -> one value an example (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(logits, target)")
+
+
+class FunctionLoss(Loss):
+    """A loss from a function with torch's convention, `f(logits, target, reduction="none")`."""
+
+    vectorizable: ClassVar[bool] = True
+
+    def __init__(self, function: Callable[..., Tensor], **options: Any) -> None:
+        super().__init__()
+        self.function = function
+        self.options = options
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        return self.function(logits, target, reduction="none", **self.options)

@@ -1,0 +1,95 @@
+"""What training leaves behind: weights with their recipe, and anything that predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from harness.interfaces.problem import Array
+from harness.interfaces.recipe import Network
+from harness.interfaces.step import Output
+
+if TYPE_CHECKING:
+    from harness.interfaces.recipe import Recipe
+
+BATCH = 4096
+
+
+class Predictor(ABC):
+    """Anything with `predict(x) -> named arrays`."""
+
+    @abstractmethod
+    def predict(self, x: Array) -> dict[str, Array]:
+        """Predictions for inputs (n, ...): "logits" or "probabilities" (n, K) for classifiers, "value" for regressors."""
+
+
+@dataclass(frozen=True)
+class Trained(Predictor):
+    """Networks with their weights.
+
+    Attributes:
+        networks: name -> how it is built.
+        weights: name -> parameters and buffers by name, as numpy arrays.
+        recipe: how they were trained, or None for weights that came from elsewhere.
+        history: curve name -> one value an epoch.
+    """
+
+    networks: Mapping[str, Network]
+    weights: Mapping[str, Mapping[str, Array]]
+    recipe: Recipe | None = None
+    history: Mapping[str, list[float]] = field(default_factory=dict)
+
+    def module(self, network: str = "model") -> nn.Module:
+        """A fresh copy of a network with these weights, in evaluation mode."""
+        spec = self.networks[network]
+        module = spec.factory(**spec.options)
+        with torch.no_grad():
+            targets = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+            for name, value in self.weights[network].items():
+                target = targets[name]
+                target.data = torch.tensor(np.asarray(value), dtype=torch.as_tensor(np.asarray(value)).dtype)
+        return module.eval()
+
+    def predict(self, x: Array, network: str = "model") -> dict[str, Array]:
+        """Logits and features in evaluation mode, without gradient, in batches."""
+        return predict_with(self.module(network), x)
+
+    def with_weights(self, weights: Mapping[str, Array], network: str = "model") -> Trained:
+        """A copy with some arrays of one network exchanged."""
+        merged = {**self.weights[network], **weights}
+        return dataclasses.replace(self, weights={**self.weights, network: merged})
+
+    def with_networks(self, **networks: Network) -> Trained:
+        """A copy with networks exchanged (a quantized layer type, say); weights are kept by name."""
+        return dataclasses.replace(self, networks={**self.networks, **networks})
+
+
+@torch.no_grad()
+def predict_with(module: nn.Module, x: Array) -> dict[str, Array]:
+    """Run a module over inputs in batches of 4096 and collect its outputs as arrays."""
+    parts: list[dict[str, Array]] = []
+    first = next(iter(module.parameters()), None)
+    dtype = first.dtype if first is not None else torch.get_default_dtype()
+    device = first.device if first is not None else torch.device("cpu")
+    for start in range(0, len(x), BATCH):
+        inputs = torch.as_tensor(np.ascontiguousarray(x[start : start + BATCH]), device=device)
+        output = module(inputs.to(dtype) if inputs.is_floating_point() else inputs)
+        parts.append(output_arrays(output))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def output_arrays(output: Output | torch.Tensor) -> dict[str, Array]:
+    """A network's output as named arrays."""
+    if isinstance(output, torch.Tensor):
+        return {"logits": output.cpu().numpy()}
+    named = {"logits": output.logits.cpu().numpy()}
+    if output.features is not None:
+        named["features"] = output.features.cpu().numpy()
+    return named
