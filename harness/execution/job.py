@@ -1,0 +1,110 @@
+"""A group of trials as a message: everything a worker needs, as plain JSON values and paths.
+
+Arrays travel in safetensors files next to the message, never as pickles (`harness.execution.wire`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Part:
+    """One declared thing with its settings: a stage of a pipeline, or a task.
+
+    Attributes:
+        name: the declared name.
+        package: top-level package of the target; for a single file `harness_local_<stem>`.
+        target: "package.module:Class".
+        params: all parameters, defaults filled in.
+        path: the file or folder of a plugin that is not installed, or "".
+    """
+
+    name: str
+    package: str
+    target: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """The trials of one (task, variant, scale, pipeline) that differ in the seed.
+
+    Attributes:
+        task: the task with the variant's parameters.
+        pipeline: the stages.
+        seeds: what to run, in this order.
+        problems: seed -> file with the visible problem.
+        artifacts: seed -> artifact key -> file; the key is "<package>/<name>" or "<package>/<name>#<member>".
+        artifact_seconds: seed -> cost of the artifacts, charged to the trial.
+        mapping: "auto", "loop" or "vmap".
+        folder: where outputs go, one file a seed.
+        device: "cpu" or "cuda".
+        precision: "float32" or "float64".
+    """
+
+    task: Part
+    pipeline: tuple[Part, ...]
+    scale: str
+    seeds: tuple[int, ...]
+    problems: Mapping[int, str]
+    folder: str
+    artifacts: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    artifact_seconds: Mapping[int, float] = field(default_factory=dict)
+    mapping: str = "auto"
+    device: str = "cpu"
+    precision: str = "float32"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` restores the job."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> GroupJob:
+        def by_seed(mapping: Mapping[Any, Any]) -> dict[int, Any]:
+            return {int(seed): item for seed, item in mapping.items()}
+
+        return cls(
+            **{
+                **value,
+                "task": Part(**value["task"]),
+                "pipeline": tuple(Part(**part) for part in value["pipeline"]),
+                "seeds": tuple(value["seeds"]),
+                "problems": by_seed(value["problems"]),
+                "artifacts": by_seed(value["artifacts"]),
+                "artifact_seconds": by_seed(value["artifact_seconds"]),
+            }
+        )
+
+
+@dataclass
+class SeedReport:
+    """What became of one seed in the worker.
+
+    Attributes:
+        status: "ok", "failed" or "diverged" here; the executor adds "timeout", "oom" and "crashed".
+        outputs: file with the named arrays, "" unless ok.
+        error: one line; `traceback` has the rest.
+    """
+
+    seed: int
+    status: str = "ok"
+    outputs: str = ""
+    error: str = ""
+    traceback: str = ""
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    fit_seconds: float = 0.0
+    artifact_seconds: float = 0.0
+    steps: int = 0
+    gradients: int = 0
+    examples: int = 0
+    mapping: str = ""
+    group_seeds: int = 0
+    curves: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
