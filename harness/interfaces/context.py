@@ -55,11 +55,8 @@ class Context(ABC):
         """
 
     @abstractmethod
-    def artifact(self, name: str, members: int | None = None) -> dict[str, Array]:
-        """The arrays of a declared artifact, built once and shared by all trials that use it.
-
-        Args:
-            members: number of independent members; their arrays get a leading axis of that length.
+    def artifact(self, name: str) -> dict[str, Array]:
+        """The arrays of a declared artifact, built once for a seed and shared by all trials that use it.
 
         Raises:
             HarnessError: no such artifact is declared, or its build failed.

@@ -1,1 +1,1 @@
-"""First-party plugin package: losses."""
+"""First-party plugin package: losses and the tasks that tell them apart."""

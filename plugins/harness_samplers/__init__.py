@@ -1,1 +1,1 @@
-"""First-party plugin package: samplers."""
+"""First-party plugin package: samplers, and tasks with classes of unequal size."""

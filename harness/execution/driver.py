@@ -1,0 +1,275 @@
+"""Runs a plan: what is missing, group by group, into a store. Imports neither torch nor a method's code."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError
+from harness.execution.artifacts import Artifacts
+from harness.execution.environment import environment, revision
+from harness.execution.executor import Executor
+from harness.execution.flow import Flow, Interrupted, Settings
+from harness.execution.isolation.ending import Limits
+from harness.execution.progress import Progress
+from harness.execution.rows import Provenance, Row
+
+if TYPE_CHECKING:
+    from harness.results.store import Store
+    from harness.study import Group, Plan
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which trials of a plan to run although the store has rows for them.
+
+    Attributes:
+        stale: those whose code has changed.
+        retry: those that failed.
+        force: all.
+    """
+
+    stale: bool = False
+    retry: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Seeds of a group to be run together."""
+
+    group: Group
+    seeds: tuple[int, ...]
+
+
+@dataclass
+class Todo:
+    """What a store lacks of a plan.
+
+    Attributes:
+        pieces: what to run.
+        current, stale, failed: trials that the store has: up to date, by other code, failed and left alone.
+    """
+
+    pieces: list[Piece] = field(default_factory=list)
+    current: int = 0
+    stale: int = 0
+    failed: int = 0
+
+    @property
+    def trials(self) -> int:
+        return sum(len(piece.seeds) for piece in self.pieces)
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        statuses: rows written, by status.
+        todo: what there was to do, and what was left alone.
+        interrupted: the user ended it; what was finished is kept.
+    """
+
+    statuses: Counter[str]
+    todo: Todo
+    store: str
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 fine, 1 some trials failed, 3 interrupted."""
+        if self.interrupted:
+            return 3
+        return 1 if sum(count for status, count in self.statuses.items() if status != "ok") else 0
+
+
+def missing(plan: Plan, store: Store, choice: Choice) -> Todo:
+    """The trials of a plan that have to run."""
+    ids = [trial for group in plan.groups for trial in group.trial_ids.values()]
+    existing = store.existing(ids)
+    todo = Todo()
+    for group in plan.groups:
+        seeds = tuple(seed for seed in group.seeds if _wanted(group, seed, existing, choice, todo))
+        if seeds:
+            todo.pieces.append(Piece(group, seeds))
+    return todo
+
+
+def _wanted(group: Group, seed: int, existing: Mapping[str, Any], choice: Choice, todo: Todo) -> bool:
+    row = existing.get(group.trial_ids[seed])
+    if row is None or choice.force:
+        return True
+    code_id, status = row[0], row[1]
+    if code_id != group.code_id:
+        todo.stale += not choice.stale
+        return choice.stale
+    if status != "ok":
+        todo.failed += not choice.retry
+        return choice.retry
+    todo.current += 1
+    return False
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    make_executor: Callable[[], Executor],
+    progress: Progress,
+    choice: Choice | None = None,
+    events: Any = None,
+    device: str = "cpu",
+) -> Summary:
+    """Run what the store lacks of a plan.
+
+    Args:
+        make_executor: called once, only when there is something to run.
+        events: a pluggy hook caller (`registry.hooks`) for the event hooks, or None.
+        device: "cpu" or "cuda".
+    """
+    todo = missing(plan, store, choice or Choice())
+    summary = Summary(Counter(), todo, str(store.path))
+    if not todo.pieces:
+        return summary
+    facts = environment(1, device)
+    _register(plan, store, facts)
+    if events is not None:
+        events.harness_study_started(study=plan.study, store=str(store.path), trials=todo.trials)
+    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    try:
+        with make_executor() as executor, progress:
+            progress.begin(todo.trials)
+            provenance = Provenance(
+                study=plan.study,
+                executor=executor.name,
+                device=device,
+                environment_id=facts["environment_id"],
+                machine_class=facts["machine_class"],
+                revision=revision(str(Path.cwd())),
+            )
+            settings = Settings(
+                Limits(seconds=plan.timeout, memory_bytes=plan.memory_bytes),
+                Limits(seconds=plan.referee_timeout, memory_bytes=plan.memory_bytes),
+            )
+            artifacts = Artifacts(Path(store.path) / "artifacts", executor)
+            flow = Flow(executor, folder, artifacts, settings, provenance, store.commit)
+            try:
+                summary.interrupted = not _carry_out(todo, flow, executor, progress, events)
+            finally:
+                flow.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    summary.statuses = progress.statuses
+    if events is not None:
+        events.harness_study_finished(study=plan.study, store=str(store.path), statuses=dict(summary.statuses))
+    return summary
+
+
+def _register(plan: Plan, store: Store, facts: Mapping[str, Any]) -> None:
+    store.register_environment(dict(facts))
+    for record in plan.task_records:
+        store.register_task(record)
+    store.register_methods(plan.method_records)
+    store.register_papers(plan.paper_records)
+
+
+def _carry_out(todo: Todo, flow: Flow, executor: Executor, progress: Progress, events: Any) -> bool:
+    """Run all pieces; False when the user ended it."""
+    pieces = _cut(todo.pieces, executor.workers)
+    left = Counter(piece.group.cell for piece in pieces)
+
+    def carry_out(number: int, piece: Piece) -> list[Row]:
+        progress.started(_title(piece), len(piece.seeds))
+        return flow.run(piece.group, piece.seeds, number)
+
+    def done(piece: Piece, rows: Sequence[Row]) -> None:
+        progress.finished(_title(piece), rows)
+        if events is not None:
+            for row in rows:
+                events.harness_trial_finished(row=row)
+        left[piece.group.cell] -= 1
+        if not left[piece.group.cell]:
+            flow.finished(piece.group)
+
+    if executor.name == "inline":
+        return _one_by_one(pieces, carry_out, done)
+    return _side_by_side(pieces, carry_out, done, executor)
+
+
+def _one_by_one(
+    pieces: Sequence[Piece],
+    carry_out: Callable[[int, Piece], list[Row]],
+    done: Callable[[Piece, Sequence[Row]], None],
+) -> bool:
+    try:
+        for number, piece in enumerate(pieces):
+            done(piece, carry_out(number, piece))
+    except (KeyboardInterrupt, Interrupted):
+        return False
+    return True
+
+
+def _side_by_side(
+    pieces: Sequence[Piece],
+    carry_out: Callable[[int, Piece], list[Row]],
+    done: Callable[[Piece, Sequence[Row]], None],
+    executor: Executor,
+) -> bool:
+    with ThreadPoolExecutor(executor.workers, thread_name_prefix="group") as threads:
+        running: dict[Future[list[Row]], Piece] = {}
+        try:
+            for number, piece in enumerate(pieces):
+                running[threads.submit(carry_out, number, piece)] = piece
+            while running:
+                finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    done(running.pop(future), future.result())
+        except (KeyboardInterrupt, Interrupted):
+            threads.shutdown(wait=False, cancel_futures=True)
+            executor.close()
+            return False
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            executor.close()
+            raise
+    return True
+
+
+def _cut(pieces: Sequence[Piece], workers: int) -> list[Piece]:
+    """Cut looped groups into chunks of seeds while there are fewer pieces than workers."""
+    spare = workers // max(1, len(pieces))
+    if spare < 2:
+        return list(pieces)
+    cut: list[Piece] = []
+    for piece in pieces:
+        chunks = min(spare, len(piece.seeds)) if piece.group.mapping == "loop" else 1
+        cut.extend(Piece(piece.group, piece.seeds[i::chunks]) for i in range(chunks))
+    return cut
+
+
+def _title(piece: Piece) -> str:
+    group = piece.group
+    return f"{group.task.name}[{group.variant}] {group.pipeline} x{len(piece.seeds)}"
+
+
+def executor_named(name: str, workers: int) -> Callable[[], Executor]:
+    """How to make an executor of the core by its name.
+
+    Raises:
+        HarnessError: there is no such executor.
+    """
+    from harness.errors import UnknownName
+    from harness.execution.executor import Inline, Processes
+
+    known: dict[str, type[Executor]] = {"inline": Inline, "processes": Processes}
+    if name not in known:
+        raise UnknownName("executor", name, known)
+    if workers < 1:
+        raise HarnessError(f"--jobs {workers}: at least 1 is needed")
+    return lambda: known[name](1 if name == "inline" else workers)

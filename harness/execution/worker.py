@@ -1,0 +1,161 @@
+"""What runs inside a worker: the trials of a group, or the builds of an artifact. Entry points of isolated calls."""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.errors import HarnessError
+from harness.execution import wire
+from harness.execution.baton import Turn, take_turns
+from harness.execution.context import TrialContext
+from harness.execution.job import GroupJob, Part, SeedReport
+from harness.interfaces.pipeline import Pipeline
+from harness.interfaces.problem import Array
+from harness.local import load_local
+from harness.training.errors import Diverged
+from harness.training.trainer import Request, Result, train
+
+Run = Callable[[TrialContext], Mapping[str, Array]]
+
+
+def resolve(target: str, path: str = "") -> Any:
+    """The object that an import string "module:name" names; `path` is the file of a plugin that is not installed.
+
+    Raises:
+        HarnessError: the module cannot be imported or lacks the name.
+    """
+    module_name, _, name = target.partition(":")
+    if path:
+        load_local(path)
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise HarnessError(f"cannot load {target}: {error}") from error
+
+
+def instance(part: Part) -> Any:
+    """A task or method with its parameters."""
+    return resolve(part.target, part.path)(**{name: _tuples(value) for name, value in part.params.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def run_group(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run the trials of a group job (as JSON) and report on each seed."""
+    job = GroupJob.from_json(payload)
+    torch.set_default_dtype(getattr(torch, job.precision))
+    task = instance(job.task)
+
+    def run(context: TrialContext) -> Mapping[str, Array]:
+        pipeline = Pipeline(tuple(instance(part) for part in job.pipeline))
+        outputs: Mapping[str, Array] = task.run(pipeline, context.problem, context)
+        return outputs
+
+    return {"reports": [report.to_json() for report in run_seeds(job, run)], "device": device_name(job.device)}
+
+
+def run_artifact(payload: dict[str, Any]) -> dict[str, Any]:
+    """Build one artifact for several seeds. `payload` has a group job whose task names the builder, and no pipeline."""
+    job = GroupJob.from_json(payload)
+    torch.set_default_dtype(getattr(torch, job.precision))
+    builder = resolve(job.task.target, job.task.path)
+
+    def run(context: TrialContext) -> Mapping[str, Array]:
+        arrays: Mapping[str, Array] = builder(context.problem, context)
+        return arrays
+
+    return {"reports": [report.to_json() for report in run_seeds(job, run)], "device": device_name(job.device)}
+
+
+def run_seeds(job: GroupJob, run: Run) -> list[SeedReport]:
+    """Run one function for every seed of a job, training together what is alike; write what each returns."""
+    contexts: dict[int, TrialContext] = {}
+
+    def body(seed: int) -> Callable[[Callable[[Request], Result]], str]:
+        def trial(hand_over: Callable[[Request], Result]) -> str:
+            context = contexts[seed] = TrialContext(
+                seed,
+                wire.load_problem(job.problems[seed]),
+                hand_over,
+                job.artifacts.get(seed),
+                job.artifact_seconds.get(seed, 0.0),
+                job.device,
+            )
+            outputs = run(context)
+            if not isinstance(outputs, Mapping):
+                raise HarnessError(f"run returned {type(outputs).__name__}; it returns named arrays (a dict)")
+            return wire.save(Path(job.folder) / f"{seed}.safetensors", outputs)
+
+        return trial
+
+    Path(job.folder).mkdir(parents=True, exist_ok=True)
+    clock = TrainingClock(job)
+    turns = take_turns(job.seeds, [body(seed) for seed in job.seeds], clock.train)
+    return [_report(seed, turn, contexts.get(seed), clock) for seed, turn in zip(job.seeds, turns, strict=True)]
+
+
+class TrainingClock:
+    """Trains the recipes of a group and keeps what each seed's share cost."""
+
+    def __init__(self, job: GroupJob) -> None:
+        self.job = job
+        self.wall: dict[int, float] = {}
+        self.cpu: dict[int, float] = {}
+
+    def train(self, requests: list[Request]) -> list[Result]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        results = train(requests, self.job.mapping, self.job.device, self.job.precision)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        fit = sum(result.spent.fit_seconds for result in results) or 1.0
+        for request, result in zip(requests, results, strict=True):
+            share = result.spent.fit_seconds / fit
+            self.wall[request.seed] = self.wall.get(request.seed, 0.0) + share * wall
+            self.cpu[request.seed] = self.cpu.get(request.seed, 0.0) + share * cpu
+        return results
+
+
+def _report(seed: int, turn: Turn, context: TrialContext | None, clock: TrainingClock) -> SeedReport:
+    report = SeedReport(
+        seed,
+        outputs=turn.value or "",
+        wall_seconds=turn.wall_seconds + clock.wall.get(seed, 0.0),
+        cpu_seconds=turn.cpu_seconds + clock.cpu.get(seed, 0.0),
+    )
+    if context is not None:
+        spent = context.record.spent
+        report.fit_seconds, report.artifact_seconds = spent.fit_seconds, spent.artifact_seconds
+        report.steps, report.gradients, report.examples = spent.steps, spent.gradients, spent.examples
+        report.mapping, report.group_seeds = context.record.mapping, context.record.group_seeds
+        report.curves = context.record.curves
+    if turn.error is not None:
+        report.status = status_of(turn.error)
+        report.error = one_line(turn.error)
+        report.traceback = "".join(traceback.format_exception(turn.error))
+    return report
+
+
+def status_of(error: BaseException) -> str:
+    """The status of a row whose trial raised `error`."""
+    if isinstance(error, Diverged):
+        return "diverged"
+    return "oom" if isinstance(error, MemoryError) else "failed"
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line; errors meant for people keep their own words."""
+    text = " ".join(str(error).split())[:500]
+    return text if isinstance(error, HarnessError | Diverged) and text else f"{type(error).__name__}: {text}"
+
+
+def device_name(device: str) -> str:
+    """The GPU's name, or "" on a CPU."""
+    return torch.cuda.get_device_name() if device == "cuda" else ""

@@ -1,0 +1,59 @@
+"""What every loss of this package checks: its parameters once, shapes at every call, values never.
+
+Whether labels lie in range is checked on the host before training; a look at the values here would wait for the
+device at every step and would not work in a stacked program.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from harness import HarnessError
+
+
+def number(
+    method: str, name: str, value: float, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> float:
+    """`value` as a float, if it is a finite number with low <= value <= high (low < value with `above`)."""
+    given = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if given and (low < value if above else low <= value) and value <= high:
+        return float(value)
+    bounds = []
+    if low > -math.inf:
+        bounds.append(f"{'>' if above else '>='} {low:g}")
+    if high < math.inf:
+        bounds.append(f"<= {high:g}")
+    accepted = " ".join(["a finite number", " and ".join(bounds)]).strip()
+    raise HarnessError(f"{method}: {name} = {value!r} is not accepted: {accepted}")
+
+
+def choice(method: str, name: str, value: str, accepted: tuple[str, ...]) -> str:
+    """`value`, if it is one of `accepted`."""
+    if value in accepted:
+        return value
+    raise HarnessError(f"{method}: {name} = {value!r} is not accepted: one of {', '.join(accepted)}")
+
+
+def hard(method: str, logits: Tensor, target: Tensor) -> bool:
+    """Whether the target is class numbers (B,) rather than probabilities (B, K).
+
+    Raises:
+        HarnessError: shapes or types that are neither.
+    """
+    if logits.dim() == 2 and target.dim() == 1 and target.shape[0] == logits.shape[0]:
+        if not (target.is_floating_point() or target.is_complex()):
+            return True
+    elif logits.dim() == 2 and target.shape == logits.shape and target.is_floating_point():
+        return False
+    raise HarnessError(
+        f"{method}: logits {tuple(logits.shape)} with target {tuple(target.shape)} {target.dtype} are not accepted: "
+        "logits (B, K) with class numbers (B,) or probabilities (B, K)"
+    )
+
+
+def only_hard(method: str, logits: Tensor, target: Tensor) -> None:
+    """Raise unless the target is class numbers (B,) for logits (B, K)."""
+    if not hard(method, logits, target):
+        raise HarnessError(f"{method}: class numbers (B,) are accepted as target, not probabilities (B, K)")

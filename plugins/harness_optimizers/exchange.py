@@ -1,0 +1,65 @@
+"""What optimizers that take the place of a task's own have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch.optim import Optimizer as TorchOptimizer
+
+from harness import HarnessError, Optimizer, RecipeChange
+
+if TYPE_CHECKING:
+    from harness import Context, Recipe
+
+
+class ExchangeOptimizer(RecipeChange):
+    """Takes the place of every optimizer of a recipe; which parameters get one of their own stays as it was.
+
+    A parameter that is None keeps the task's setting, where that means the same thing:
+
+    - `lr`: the task's learning rate if the task trains with an optimizer of the same family, else `usual_lr`. A
+      learning rate for SGD means nothing to Adam. Optimizers are compared fairly only after tuning; an untuned
+      comparison is one of usual settings.
+    - `weight_decay`: always the task's number (0 where it has none): how far weights are pulled to zero belongs to the
+      task, how they get there is the method.
+
+    The task's schedule, a factor on the learning rate, stays.
+    """
+
+    vectorizable: ClassVar[bool] = True
+    factory: ClassVar[type[TorchOptimizer]]
+    family: ClassVar[tuple[type[TorchOptimizer], ...]]
+    usual_lr: ClassVar[float]
+
+    def __init__(self, lr: float | None, weight_decay: float | None) -> None:
+        method = type(self).__name__.lower()
+        self.lr = None if lr is None else number(method, "lr", lr, above=True)
+        self.weight_decay = None if weight_decay is None else number(method, "weight_decay", weight_decay)
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """Options besides `lr` and `weight_decay`, with torch's names."""
+
+    def configure(self, recipe: Recipe, context: Context) -> Recipe:
+        changed = tuple((selector, self._instead_of(optimizer)) for selector, optimizer in recipe.optimizers)
+        return recipe.replace(optimizers=changed)
+
+    def _instead_of(self, own: Optimizer) -> Optimizer:
+        lr = self.lr
+        if lr is None:
+            lr = own.options.get("lr", self.usual_lr) if own.factory in self.family else self.usual_lr
+        decay = own.options.get("weight_decay", 0.0) if self.weight_decay is None else self.weight_decay
+        return Optimizer(self.factory, {"lr": lr, "weight_decay": decay, **self.options()}, elementwise=True)
+
+
+def number(
+    method: str, name: str, value: float, low: float = 0.0, below: float = math.inf, *, above: bool = False
+) -> float:
+    """`value` as a float, if it is a finite number with low <= value < below (low < value with `above`)."""
+    given = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if given and (low < value if above else low <= value) and value < below:
+        return float(value)
+    bound = f"{'>' if above else '>='} {low:g}" + (f" and < {below:g}" if below < math.inf else "")
+    raise HarnessError(f"{method}: {name} = {value!r} is not accepted: a finite number {bound}")
