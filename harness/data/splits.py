@@ -40,6 +40,4 @@ def stratified_split(labels: Array, sizes: Sequence[int], random: np.random.Gene
         place[members] = (ranks + random.random()) / len(members)
     order = np.argsort(place, kind="stable")
     ends = np.cumsum(sizes)
-    return tuple(
-        np.sort(order[end - size : end]).astype(np.int64) for end, size in zip(ends, sizes, strict=True)
-    )
+    return tuple(np.sort(order[end - size : end]).astype(np.int64) for end, size in zip(ends, sizes, strict=True))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.execution.isolation.ending import Limits
+from harness.execution.isolation import Limits
 from harness.execution.job import GroupJob, Part
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from harness.execution.artifacts import Artifacts
 from harness.execution.environment import environment, revision
 from harness.execution.executor import Executor
 from harness.execution.flow import Flow, Interrupted, Settings
-from harness.execution.isolation.ending import Limits
+from harness.execution.isolation import Limits
 from harness.execution.progress import Progress
 from harness.execution.rows import Provenance, Row
 
@@ -139,8 +139,7 @@ def run_plan(
         return summary
     facts = environment(1, device)
     _register(plan, store, facts)
-    if events is not None:
-        events.harness_study_started(study=plan.study, store=str(store.path), trials=todo.trials)
+    _tell(events, progress, "harness_study_started", study=plan.study, store=str(store.path), trials=todo.trials)
     folder = Path(tempfile.mkdtemp(prefix="harness-"))
     try:
         with make_executor() as executor, progress:
@@ -166,9 +165,19 @@ def run_plan(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     summary.statuses = progress.statuses
-    if events is not None:
-        events.harness_study_finished(study=plan.study, store=str(store.path), statuses=dict(summary.statuses))
+    told = dict(summary.statuses)
+    _tell(events, progress, "harness_study_finished", study=plan.study, store=str(store.path), statuses=told)
     return summary
+
+
+def _tell(events: Any, progress: Progress, hook: str, **facts: Any) -> None:
+    """Call an event hook; what a reporter raises is said and does no harm."""
+    if events is None:
+        return
+    try:
+        getattr(events, hook)(**facts)
+    except Exception as error:
+        progress.note(f"a plugin's {hook} raised {type(error).__name__}: {error}")
 
 
 def _register(plan: Plan, store: Store, facts: Mapping[str, Any]) -> None:
@@ -190,9 +199,8 @@ def _carry_out(todo: Todo, flow: Flow, executor: Executor, progress: Progress, e
 
     def done(piece: Piece, rows: Sequence[Row]) -> None:
         progress.finished(_title(piece), rows)
-        if events is not None:
-            for row in rows:
-                events.harness_trial_finished(row=row)
+        for row in rows:
+            _tell(events, progress, "harness_trial_finished", row=row)
         left[piece.group.cell] -= 1
         if not left[piece.group.cell]:
             flow.finished(piece.group)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any, ClassVar, Protocol
 
 from harness.errors import HarnessError
-from harness.execution.isolation.ending import Ending, Limits
+from harness.execution.isolation import Ending, Limits
 
 
 class Served(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.execution.artifacts import Artifacts
 from harness.execution.executor import Executor, Served
-from harness.execution.isolation.ending import Ending, Limits
+from harness.execution.isolation import Ending, Limits
 from harness.execution.job import GroupJob
 from harness.execution.rows import Outcome, Provenance, Row, make_row, now
 

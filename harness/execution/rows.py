@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 
 if TYPE_CHECKING:
-    from harness.execution.isolation.ending import Ending
+    from harness.execution.isolation import Ending
     from harness.study import Group
 
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.execution.executor import Executor
-from harness.execution.isolation.ending import Limits
+from harness.execution.isolation import Limits
 
 
 def echo(payload: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def network(problem: Problem) -> Network:
 
 
 def recipe(problem: Problem) -> Recipe:
-    """Cross-entropy with Adam 1e-3 and batches of 64, for `problem.info["epochs"]` epochs, long past the point of fit."""
+    """Cross-entropy with Adam 1e-3 and batches of 64, for `problem.info["epochs"]` epochs: far more than it takes."""
     return Recipe(
         networks={"model": network(problem)},
         sources={"labelled": Source(shaped(problem, problem.train.x), problem.train.y, batch=64)},

@@ -64,9 +64,9 @@ def adaptive_ece(
 
     Args:
         edges: "equal-mass" sorts by confidence (stable) and cuts into consecutive groups whose sizes differ by at most
-            1, the first n mod `bins` ones being larger. "interp" takes the sorted confidences, interpolated at i n / bins,
-            as edges of bins (lo, hi]; it loses the smallest confidence and serves only to compare with tables of papers
-            that were made this way.
+            1, the first n mod `bins` ones being larger. "interp" takes the sorted confidences, interpolated at
+            i n / bins, as edges of bins (lo, hi]; it loses the smallest confidence and serves only to compare with
+            tables of papers that were made this way.
     """
     confidence, right = _confidence(probabilities, labels)
     n = len(confidence)

@@ -53,10 +53,10 @@ SIZES = {
 class PosthocLogitBank(BaseTask):
     """Post-hoc calibration of one network a seed, judged in distribution and under a shift.
 
-    Handwritten digits with pixel noise of sd 0.35 that is fixed for each training image. A network is trained on 500 of
-    them until it is over-confident; the other images are split into three disjoint sets, and each gives 12 noisy copies:
-    4000 for calibration, 4000 for the test, 4000 for the shifted test (turned by U(-40, 40) degrees, noise sd 0.5).
-    A pipeline gets the logits and labels of the calibration set and is scored on both tests.
+    Handwritten digits with pixel noise of sd 0.35 that is fixed for each training image. A network is trained on 500
+    of them until it is over-confident. Three disjoint sets of other images give 12 noisy copies each: 4000 examples for
+    calibration, 4000 for the test, 4000 for the shifted test (turned by U(-40, 40) degrees, noise sd 0.5). A pipeline
+    gets the logits and labels of the calibration set and is scored on both tests.
 
     Args:
         model: "linear" (64-10, 300 epochs), "mlp" (64-256-256-10, 200 epochs) or "cnn" (CNN-S, 100 epochs).

@@ -1,8 +1,72 @@
 """The index of this package."""
 
-from harness import Method, hookimpl
+from harness import Claim, Comparison, Method, Paper, Task, hookimpl
 
 
 @hookimpl
 def harness_methods() -> list[Method]:
-    return []
+    return [
+        _loss("cross-entropy", "cross_entropy:CrossEntropy", "minus the log-probability of the true class"),
+        _loss("focal", "focal:Focal", "cross-entropy that counts well classified examples less"),
+        _loss("gce", "gce:GCE", "generalized cross-entropy, between cross-entropy and mean absolute error"),
+        _loss("label-smoothing", "label_smoothing:LabelSmoothing", "cross-entropy with smoothed labels"),
+        _loss("mae", "gce:MAE", "mean absolute error: one minus the probability of the true class"),
+        _loss("ldr-kl", "ldr:LDRKL", "worst case over label distributions, regularised by KL", "zhu2023label"),
+        _loss("aldr-kl", "ldr:ALDRKL", "ldr-kl whose strength adapts to each example", "zhu2023label"),
+    ]
+
+
+@hookimpl
+def harness_tasks() -> list[Task]:
+    return [
+        Task(
+            "noisy-labels-digits",
+            field="loss",
+            target="harness_losses.noisy_labels_digits:NoisyLabelsDigits",
+            summary="handwritten digits with wrong training labels, clean test labels; MLP",
+        ),
+    ]
+
+
+@hookimpl
+def harness_papers() -> list[Paper]:
+    return [
+        Paper(
+            "zhu2023label",
+            "Label Distributionally Robust Losses for Multi-class Classification: "
+            "Consistency, Robustness and Adaptivity",
+            arxiv="2112.14869",
+            code="Optimization-AI/ICML2023_LDR",
+            summary="losses as the worst case over label distributions; adaptive strength for each example",
+        ),
+    ]
+
+
+@hookimpl
+def harness_claims() -> list[Claim]:
+    return [
+        Claim(
+            "zhu2023label",
+            "aldr-kl is more accurate than cross-entropy at 60 % symmetric noise and on the mean of seven noise settings",
+            comparisons=(
+                Comparison("aldr-kl", "cross-entropy", "accuracy", _noisy("symmetric", 0.6), aggregate="each"),
+                Comparison(
+                    "aldr-kl",
+                    "cross-entropy",
+                    "accuracy",
+                    _noisy("symmetric", 0.0, 0.3, 0.6, 0.9) + _noisy("pair", 0.1, 0.3, 0.5),
+                    aggregate="mean",
+                ),
+            ),
+            seeds=(10, 20, 40),
+            note="the paper tunes learning rate and lambda on noisy validation labels for every loss; so does tune > 0",
+        ),
+    ]
+
+
+def _loss(name: str, target: str, summary: str, paper: str = "") -> Method:
+    return Method(name, "term", field="loss", target=f"harness_losses.{target}", paper=paper, summary=summary)
+
+
+def _noisy(kind: str, *rates: float) -> tuple[str, ...]:
+    return tuple(f"noisy-labels-digits[kind={kind},noise={rate}]" for rate in rates)

@@ -40,9 +40,7 @@ class SGD(ExchangeOptimizer):
         super().__init__(lr, weight_decay)
         self.momentum = number("sgd", "momentum", momentum, 0, 1)
         if nesterov not in (True, False) or (nesterov and self.momentum == 0):
-            raise HarnessError(
-                f"sgd: nesterov = {nesterov!r} is not accepted: true (with momentum > 0) or false"
-            )
+            raise HarnessError(f"sgd: nesterov = {nesterov!r} is not accepted: true (with momentum > 0) or false")
         self.nesterov = bool(nesterov)
 
     def options(self) -> dict[str, Any]:

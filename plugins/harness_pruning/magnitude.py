@@ -1,11 +1,11 @@
-"""One-shot pruning: by magnitude over all layers at once, at random, or not at all; then fine-tuning under the masks."""
+"""One-shot pruning by magnitude over all layers at once, at random, or not at all; then fine-tuning under masks."""
 
 from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,8 +28,6 @@ class OneShot(Transform):
     Raises:
         HarnessError: a value out of range, no sparsity known, nothing to prune, or fine-tuning without a recipe.
     """
-
-    space: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, sparsity: float | None = None, fine_tune_steps: int | None = None) -> None:
         if sparsity is not None:

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import FunctionLoss, Network, Optimizer, Output, Problem, Recipe, Source, Trained
+from harness.nn import CNN
 
 if TYPE_CHECKING:
     from harness import Context
 
 Array = np.ndarray[Any, Any]
+# conv3x3 1-16, conv3x3 16-32, maxpool 2, conv3x3 32-32, maxpool 2, linear 128-10; each convolution is followed by batch
+# normalisation and ReLU: about 15,000 weights
+SMALL_CNN = {"channels_in": 1, "widths": (16, 32, 32), "pool": (2, 3), "head": "flatten", "size": 8}
 
 
 class Bundle(nn.Module):
@@ -35,29 +39,6 @@ class Bundle(nn.Module):
         return Output(torch.cat([functional.linear(x, self.get_parameter(name)) for name in self.names], dim=1))
 
 
-class SmallCNN(nn.Module):
-    """8x8 images (n, 1, 8, 8) -> 10 logits; about 15,000 weights.
-
-    conv3x3 1-16, conv3x3 16-32, maxpool 2, conv3x3 32-32, maxpool 2, linear 128-10; each convolution is followed by
-    batch normalisation and ReLU.
-    """
-
-    def __init__(self, classes: int = 10) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(
-            *_block(1, 16), *_block(16, 32), nn.MaxPool2d(2), *_block(32, 32), nn.MaxPool2d(2), nn.Flatten()
-        )
-        self.head = nn.Linear(128, classes)
-
-    def forward(self, x: Tensor) -> Output:
-        features = self.blocks(x)
-        return Output(self.head(features), features)
-
-
-def _block(channels_in: int, channels: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(channels_in, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
-
-
 def bundle(problem: Problem) -> Trained:
     """The matrices of `problem.splits` as a network without a recipe."""
     tensors = {name: split.x for name, split in problem.splits.items() if name in problem.info["tensors"]}
@@ -69,7 +50,7 @@ def bundle(problem: Problem) -> Trained:
 def recipe(problem: Problem) -> Recipe:
     """Cross-entropy with Adam 1e-3 and batches of 64, for `problem.info["epochs"]` epochs."""
     return Recipe(
-        networks={"model": Network(SmallCNN, {"classes": problem.classes})},
+        networks={"model": Network(CNN, {**SMALL_CNN, "classes": problem.classes})},
         sources={"labelled": Source(problem.train.x, problem.train.y, batch=64)},
         terms={"loss": FunctionLoss(functional.cross_entropy)},
         optimizers=(("*", Optimizer(torch.optim.Adam, {"lr": 1e-3}, elementwise=True)),),

@@ -18,8 +18,8 @@ FEWEST, MOST = 2, 16
 class RoundToNearest(Transform):
     """Rounds every weight to the nearest of 2 L + 1 equally spaced values, L = 2^(bits-1) - 1.
 
-    With s = max|w|, the code is q = round(L w / s) and the weight becomes q s / L; halves go to the even code. It is the
-    power quantizer of yvinec2023nupes at exponent 1. Matrices and convolution kernels are quantized, biases and
+    With s = max|w|, the code is q = round(L w / s) and the weight becomes q s / L; halves go to the even code. It is
+    the power quantizer of yvinec2023nupes at exponent 1. Matrices and convolution kernels are quantized, biases and
     normalisation layers stay as they are.
 
     Args:

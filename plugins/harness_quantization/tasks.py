@@ -53,11 +53,12 @@ class PTQWeights(BaseTask):
 
     Args:
         model: "tensors" or "cnn".
-        bits: visible as `problem.info["bits"]`; a method whose own `bits` is None takes it, so that one variant compares
-            methods at equal bits. `bits_used` shows what a method really spent.
+        bits: visible as `problem.info["bits"]`; a method whose own `bits` is None takes it, so that one variant
+            compares methods at equal bits. `bits_used` shows what a method really spent.
 
     `problem.splits["calibration"]` has 256 inputs for methods that need data. A tensor's relative weight error is
     sum (w' - w)^2 / sum w^2, the output error is sum (z' - z)^2 / sum (z - mean z)^2, so a constant output scores 1.
+    `weight_mse` is the mean over tensors; `weight_mse_normal` and so on (tensors), `layer_mse` (CNN) show each one.
     `bits_used` is log2 of the largest number of different values in one output channel.
     """
 
@@ -69,7 +70,8 @@ class PTQWeights(BaseTask):
     metrics: ClassVar[Sequence[TaskMetric]] = (
         TaskMetric("output_mse", "min", ceiling=0.0, margin=0.001),
         TaskMetric("weight_mse", "min", ceiling=0.0, margin=0.001, split="weights"),
-        TaskMetric("tensor_mse", "min", ceiling=0.0, split="weights"),
+        *(TaskMetric(f"weight_mse_{name}", "min", ceiling=0.0, margin=0.001, split="weights") for name in DRAWS),
+        TaskMetric("layer_mse", "min", ceiling=0.0, split="weights"),
         TaskMetric("accuracy", "max", ceiling=1.0, margin=0.005),
         TaskMetric("bits_used", "min", unit="bit", split="weights"),
     )
@@ -107,11 +109,13 @@ class PTQWeights(BaseTask):
         values: Values = {
             "output_mse": float((change**2).sum() / ((before - before.mean(axis=0)) ** 2).sum()),
             "weight_mse": float(np.mean(list(errors.values()))),
-            "tensor_mse": {f"tensor={name}": error for name, error in errors.items()},
             "bits_used": max(bits_used(outputs[f"quantized/{name}"]) for name in names),
         }
         if "labels" in hidden:
+            values["layer_mse"] = {f"layer={place}": error for place, error in enumerate(errors.values(), start=1)}
             values["accuracy"] = float((outputs["logits"].argmax(axis=1) == hidden["labels"]).mean())
+        else:
+            values |= {f"weight_mse_{name}": error for name, error in errors.items()}
         return values
 
     def floor(self, hidden: Arrays) -> Values:

@@ -73,4 +73,4 @@ def probabilities(losses: Array, tau: float) -> Array:
     total = shifted.sum()
     if not (np.isfinite(total) and total > 0):
         return uniform
-    return tau * shifted / total + (1 - tau) * uniform
+    return np.asarray(tau * shifted / total + (1 - tau) * uniform)

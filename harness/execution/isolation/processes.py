@@ -77,7 +77,8 @@ def _children_by_walk(pid: int) -> list[int]:
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Processes whose parent is this one."""
     if not LINUX:
         return [child for child, (parent, _) in _table().items() if parent == pid]
     if not _HAS_CHILDREN_FILE:
@@ -98,9 +99,9 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        children = _children(waiting.pop(0))
-        found.extend(children)
-        waiting.extend(children)
+        below = children(waiting.pop(0))
+        found.extend(below)
+        waiting.extend(below)
     return found
 
 

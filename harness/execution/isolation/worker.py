@@ -34,7 +34,7 @@ def main() -> None:
     settings = Settings.from_json(sys.argv[1])
     channel = socket.socket(fileno=int(sys.argv[2]))
     answer = sys.argv[3]
-    sys.path[:] = settings.path
+    sys.path[:] = [*settings.path, *(entry for entry in sys.path if entry not in settings.path)]
     set_signals()
     if settings.warm_up:
         resolve(settings.warm_up)()
@@ -157,8 +157,8 @@ def as_json(value: Any) -> bytes:
 
 
 def processor_time() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def limit_memory(limit: int | None) -> None:

@@ -1,0 +1,118 @@
+"""What the describe worker says about a method or a task, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of `__init__`.
+
+    Attributes:
+        schema: {"type": "integer" | "number" | "boolean" | "string" | "array" | "object" | "null" | "any"}, with
+            "items" for arrays, "nullable" where None is allowed; or {"enum": [...]}, or {"anyOf": [...]}.
+        default: a JSON value; meaningless where `required`.
+        required: it has no default.
+    """
+
+    name: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "any"})
+    default: Any = None
+    required: bool = False
+
+    def type_name(self) -> str:
+        """The type as a person reads it: "number", "'mean' or 'sum'", "integer or null"."""
+        return type_name(self.schema)
+
+
+def type_name(schema: Mapping[str, Any]) -> str:
+    """A schema in words."""
+    if "enum" in schema:
+        words = " or ".join(repr(value) for value in schema["enum"])
+    elif "anyOf" in schema:
+        words = " or ".join(type_name(option) for option in schema["anyOf"])
+    else:
+        words = schema.get("type", "any")
+        if words == "array" and schema.get("items", {}).get("type", "any") != "any":
+            words = f"list of {type_name(schema['items'])}"
+        elif words == "array":
+            words = "list"
+    return f"{words} or null" if schema.get("nullable") else words
+
+
+@dataclass(frozen=True)
+class MethodDescription:
+    """A method's class.
+
+    Attributes:
+        space: parameter -> what tuning may choose: [low, high], [low, high, "log"], or {"choices": [...]}.
+        artifacts: name -> builder, "package.module:function".
+        budget: {"steps", "examples", "gradients"} of a method that asks for more than the task's, or None.
+        role: of a term ("loss" takes the place of the task's main loss); "" for other interfaces.
+        doc, file, line: the class's docstring and where it is defined.
+    """
+
+    name: str
+    target: str
+    interface: str
+    parameters: tuple[Parameter, ...] = ()
+    space: Mapping[str, Any] = field(default_factory=dict)
+    vectorizable: bool = False
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, int | None] | None = None
+    role: str = ""
+    doc: str = ""
+    file: str = ""
+    line: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "method", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """A task's class; the fields are those of `harness.BaseTask`.
+
+    Attributes:
+        metrics: {"name", "direction", "unit", "ceiling", "margin", "split"}, the primary one first.
+        artifacts: name -> builder, "package.module:function".
+        budgets: scale -> {"steps", "examples", "gradients"} at the default parameters.
+    """
+
+    name: str
+    target: str
+    version: int = 1
+    offers: str = "recipe"
+    takes: str = "predictor"
+    interfaces: Sequence[str] = ()
+    fields: Sequence[str] = ()
+    parameters: tuple[Parameter, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: Sequence[Mapping[str, Any]] = ()
+    baselines: Sequence[str] = ()
+    reference: str = ""
+    tunable: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[str] = ()
+    budgets: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    trusted_scoring: bool = True
+    doc: str = ""
+    file: str = ""
+    line: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "task", **asdict(self)}
+
+
+Description = MethodDescription | TaskDescription
+
+
+def from_json(value: Mapping[str, Any]) -> Description:
+    """The description that `to_json` wrote."""
+    rest = {name: item for name, item in value.items() if name not in ("kind", "parameters")}
+    parameters = tuple(Parameter(**item) for item in value["parameters"])
+    kind = TaskDescription if value["kind"] == "task" else MethodDescription
+    return kind(parameters=parameters, **rest)

@@ -1,0 +1,20 @@
+"""What the fork server imports before it forks: the libraries that every trial needs, warmed up.
+
+One optimizer step is taken because torch puts much of its own set-up off until then. Gradients are set by hand: the
+autograd engine may start threads, and a process with threads must not fork.
+"""
+
+from __future__ import annotations
+
+
+def warm_up() -> None:
+    """Import numpy and torch and take one optimizer step, in a single thread."""
+    import numpy
+    import torch
+    import torch._dynamo
+
+    torch.set_num_threads(1)
+    numpy.linalg.norm(numpy.ones(4))
+    parameter = torch.nn.Parameter(torch.ones(4))
+    parameter.grad = torch.ones(4)
+    torch.optim.SGD([parameter], lr=0.1).step()

@@ -1,0 +1,174 @@
+"""Everything that the installed plugins declare, and look-up by name.
+
+Loading imports the light index module of each plugin and nothing else: no method's code, no torch. What is known
+about a method beyond its declaration comes from `harness.describe`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.discovery import (
+    Broken,
+    Found,
+    Haul,
+    Plugin,
+    accept,
+    discover,
+    drop_duplicates,
+    entry_points,
+    new_manager,
+    say,
+)
+from harness.errors import HarnessError, UnknownName
+from harness.spec import Board, Claim, Dataset, Executor, Method, Metric, Paper, Task
+
+__all__ = ["Broken", "Found", "Plugin", "Registry"]
+
+
+class Registry:
+    """What is there to run.
+
+    Attributes:
+        methods, tasks, metrics, datasets, papers, claims, boards, executors: declarations with their owners.
+        plugins: the plugins that loaded, with their import times.
+        broken: those that did not, and single declarations that make no sense, with the reason.
+    """
+
+    def __init__(self, haul: Haul, trace: bool = False) -> None:
+        found = haul.found
+        self.methods: list[Found[Method]] = _sorted(found["methods"])
+        self.tasks: list[Found[Task]] = _sorted(found["tasks"])
+        self.metrics: list[Found[Metric]] = _sorted(found["metrics"])
+        self.datasets: list[Found[Dataset]] = _sorted(found["datasets"])
+        self.papers: list[Found[Paper]] = _sorted(found["papers"])
+        self.claims: list[Found[Claim]] = _sorted(found["claims"])
+        self.boards: list[Found[Board]] = _sorted(found["boards"])
+        self.executors: list[Found[Executor]] = _sorted(found["executors"])
+        self.plugins: list[Plugin] = haul.plugins
+        self.broken: list[Broken] = haul.broken
+        self._modules = haul.modules
+        self._trace = trace
+
+    @classmethod
+    def load(cls, plugins: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Registry:
+        """Find and load the plugins.
+
+        Args:
+            plugins: plugins that are not installed: files, folders, or modules that can be imported. A describe worker
+                loads them, never this process, so that their event hooks are not called.
+            environ: read for `HARNESS_PLUGINS` (names of entry points or distributions, separated by commas: load only
+                these; empty counts as unset) and `HARNESS_TRACE` ("1": print every hook call to stderr).
+
+        Raises:
+            UnknownName: `HARNESS_PLUGINS` names something that is not installed.
+            HarnessError: there is nothing at one of `plugins`.
+        """
+        environ = os.environ if environ is None else environ
+        trace = environ.get("HARNESS_TRACE", "") not in ("", "0")
+        haul = discover(entry_points(environ), trace)
+        if plugins:
+            _add_local(plugins, haul, environ)
+            drop_duplicates(haul)
+        return cls(haul, trace)
+
+    def method(self, name: str, prefer: str = "") -> Found[Method]:
+        """The method called `name`, or "distribution/name" (or "package/name").
+
+        Args:
+            prefer: a distribution whose method is taken where several have one of this name.
+
+        Raises:
+            UnknownName: nothing declares it.
+            HarnessError: several distributions do, and `name` does not say which.
+        """
+        return self._look_up("method", name, self.methods, prefer)
+
+    def task(self, name: str, prefer: str = "") -> Found[Task]:
+        """The task called `name`; arguments and errors as for `method`."""
+        return self._look_up("task", name, self.tasks, prefer)
+
+    def metric(self, name: str, prefer: str = "") -> Found[Metric]:
+        """The metric called `name`; arguments and errors as for `method`."""
+        return self._look_up("metric", name, self.metrics, prefer)
+
+    def dataset(self, name: str, prefer: str = "") -> Found[Dataset]:
+        """The data set called `name`; arguments and errors as for `method`."""
+        return self._look_up("dataset", name, self.datasets, prefer)
+
+    def paper(self, key: str) -> Found[Paper] | None:
+        """The paper with this key, or None: a paper that nobody declares is no error."""
+        return next((paper for paper in self.papers if paper.name == key), None)
+
+    def executor(self, name: str) -> Found[Executor]:
+        """The executor called `name`; errors as for `method`."""
+        return self._look_up("executor", name, self.executors, "")
+
+    def address(self, found: Found[Any]) -> str:
+        """What `found` is called on a command line: its name, or "distribution/name" where the name is not enough."""
+        for items in (self.methods, self.tasks, self.metrics, self.datasets, self.executors):
+            if isinstance(found.declaration, type(items[0].declaration) if items else ()):
+                same = [item for item in items if item.name == found.name]
+                return found.name if len(same) < 2 else f"{found.distribution}/{found.name}"
+        return found.name
+
+    def notify(self, event: str, **arguments: Any) -> list[str]:
+        """Call an event hook of every plugin; one that raises hurts neither the others nor the study.
+
+        Returns:
+            what went wrong, one line a plugin.
+        """
+        problems = []
+        for module, plugin in zip(self._modules, self.plugins, strict=True):
+            manager = new_manager(self._trace)
+            manager.register(module, plugin.name)
+            try:
+                getattr(manager.hook, event)(**arguments)
+            except Exception as error:
+                problems.append(f"{event} of plugin {plugin.name} ({plugin.distribution}): {say(error)}")
+        return problems
+
+    def _look_up(self, kind: str, name: str, items: Sequence[Found[Any]], prefer: str) -> Found[Any]:
+        prefix, _, bare = name.rpartition("/")
+        matches = [item for item in items if item.name == bare]
+        if prefix:
+            matches = [i for i in matches if i.distribution == prefix] or [i for i in matches if i.package == prefix]
+        elif len(matches) > 1 and prefer:
+            matches = [item for item in matches if item.distribution == prefer] or matches
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            addresses = " or ".join(sorted(f"{item.distribution}/{item.name}" for item in matches))
+            raise HarnessError(f"{kind} '{name}' is declared by several distributions; say {addresses}")
+        known = [f"{item.distribution}/{item.name}" if prefix else item.name for item in items]
+        unknown = UnknownName(kind, name, known)
+        if self.broken:
+            unknown.args = (f"{unknown}{self._broken_note()}",)
+        raise unknown
+
+    def _broken_note(self) -> str:
+        local = [item for item in self.broken if item.distribution == "local"]
+        if local:
+            return f"; {local[0].file or local[0].module} could not be loaded: {local[0].reason}"
+        return f"; {len(self.broken)} broken: see 'harness list plugins'"
+
+
+def _sorted(found: Iterable[Found[Any]]) -> list[Found[Any]]:
+    return sorted(found, key=lambda item: (item.name, item.distribution))
+
+
+def _add_local(plugins: Sequence[str], haul: Haul, environ: Mapping[str, str]) -> None:
+    from harness.describe import discover_local
+    from harness.local import DISTRIBUTION
+
+    loaded = {plugin.module for plugin in haul.plugins}
+    for plugin in dict.fromkeys(plugins):
+        if plugin in loaded:
+            continue
+        local = discover_local(plugin, environ)
+        origin = Found(None, DISTRIBUTION, "", local.module, local.path)
+        if local.reason:
+            haul.broken.append(Broken(DISTRIBUTION, local.module, local.file, local.reason, local.seconds))
+        accept(local.declared, origin, local.file, haul, local.seconds)

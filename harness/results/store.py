@@ -1,0 +1,222 @@
+"""The store: a folder of Parquet files with one row a trial, read through DuckDB views.
+
+Any number of writers commit to it without a lock; a reader sees all rows of a commit or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.errors import HarnessError
+from harness.results import parts, records
+from harness.results.files import one_line, write_atomic
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+TRIALS = "trials"
+ASIDE = "aside"
+CACHE = "cache"
+MEMORY = "1GB"
+"""What DuckDB may hold; beyond that it spills to the temporary folder."""
+
+
+class Existing(NamedTuple):
+    """What the store says of a trial; the code is the one that the row counts as."""
+
+    code_id: str
+    status: str
+    trust: str
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did: rows that count, rows kept beside them, files merged, files moved to `trials/aside`."""
+
+    rows: int
+    superseded: int
+    merged: int
+    aside: tuple[parts.Aside, ...]
+
+
+class Store:
+    """Results in a folder; it is made when something is first written.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        HarnessError: there is a file in the folder's place.
+    """
+
+    def __init__(self, path: str | Path = "results") -> None:
+        self.path = Path(path)
+        self._known: dict[tuple[str, int, int], parts.Part | parts.Aside] = {}
+        with one_line(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise HarnessError(f"cannot use '{self.path}' as a store: it is a file; give a folder with --store")
+
+    @property
+    def trials(self) -> Path:
+        """The folder with the rows."""
+        return self.path / TRIALS
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def commit(self, rows: Iterable[Mapping[str, Any]]) -> Path | None:
+        """Write rows as one part that appears whole or not at all, and outlives a power cut; None when there are none.
+
+        Raises:
+            ValueError: a row does not fit the schema (`harness.results.schema.table`).
+            HarnessError: the folder cannot be written.
+        """
+        from harness.results.schema import table
+
+        rows = list(rows)
+        return self.commit_table(table(rows)) if rows else None
+
+    def commit_table(self, rows: pa.Table) -> Path:
+        """As `commit`, for a table that already has the schema."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, compression="zstd")
+        path = self.trials / f"part-{_stamp()}.parquet"
+        with one_line(self.path):
+            self.trials.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, memoryview(sink.getvalue()))
+        return path
+
+    def register_task(self, record: Mapping[str, Any]) -> None:
+        """Note a task: name, package, version, offers, takes, metrics, baselines, reference, budget."""
+        self._register("tasks", [record])
+
+    def register_methods(self, methods: Sequence[Mapping[str, Any]]) -> None:
+        """Note methods: name, package, distribution, version, field, interface, paper, summary, doc, file, line."""
+        self._register("methods", methods)
+
+    def register_papers(self, papers: Sequence[Mapping[str, Any]]) -> None:
+        """Note papers: key, title, arxiv, code, summary."""
+        self._register("papers", papers)
+
+    def register_environment(self, record: Mapping[str, Any]) -> None:
+        """Note an environment: environment_id and whatever describes it."""
+        self._register("environments", [record])
+
+    def confirm(self, task: str, variant: str, pipeline: str, old_code_id: str, new_code_id: str) -> None:
+        """From now on rows of the old code count as rows of the new one: both gave equal numbers."""
+        record = {
+            "task": task,
+            "variant": variant,
+            "pipeline": pipeline,
+            "old_code_id": old_code_id,
+            "new_code_id": new_code_id,
+        }
+        self._register("confirmations", [{**record, "confirmed": _stamp()}])
+
+    def _register(self, kind: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        with one_line(self.path):
+            records.register(self.path, kind, entries)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def listing(self) -> parts.Listing:
+        """The files of rows: which count, which are torn or foreign."""
+        with one_line(self.path):
+            return parts.listing(self.trials, self._known, time.time())
+
+    def empty(self) -> bool:
+        """Whether there is no row at all."""
+        return not any(part.rows for part in self.listing().counted)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with the views over what the store holds now.
+
+        It can read the store and nothing else, and write nothing. A compaction that runs at the same time removes
+        files under it: make a new one then (`query` does).
+        """
+        import duckdb
+
+        from harness.results import views
+
+        connection = duckdb.connect(config={"threads": _threads(), "memory_limit": MEMORY})
+        try:
+            with one_line(self.path):
+                confirmed = records.newest_code(records.read(self.path, "confirmations")[0])
+                views.create(connection, self.path, self.listing(), confirmed)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """`connection()` for a block."""
+        connection = self.connection()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def table(self, sql: str, parameters: Sequence[Any] = (), **tables: pa.Table) -> pa.Table:
+        """The answer to a query as an arrow table; `tables` can be named in it."""
+        import duckdb
+
+        for attempt in (0, 1, 2):
+            try:
+                with self.reading() as connection:
+                    for name, table in tables.items():
+                        connection.register(name, table)
+                    return connection.execute(sql, list(parameters)).to_arrow_table()
+            except duckdb.IOException:
+                if attempt == 2:  # a compaction may have moved the files twice, hardly thrice
+                    raise
+        raise AssertionError("unreachable")
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+        """The answer to a query as a pandas DataFrame."""
+        frame: pd.DataFrame = self.table(sql, parameters).to_pandas()
+        return frame
+
+    def existing(self, trial_ids: Iterable[str]) -> dict[str, Existing]:
+        """What the store has of these trials: of several rows the one that counts."""
+        import pyarrow as pa
+
+        wanted = list(trial_ids)
+        if not wanted or not self.listing().counted:
+            return {}
+        found = self.table(_EXISTING, wanted=pa.table({"trial_id": pa.array(wanted, pa.string())}))
+        columns = [found.column(name).to_pylist() for name in found.column_names]
+        return {trial: Existing(*rest) for trial, *rest in zip(*columns, strict=True)}
+
+
+def _stamp() -> str:
+    """A name that sorts by time and that no other writer has."""
+    return f"{time.time_ns():020d}-{secrets.token_hex(6)}"
+
+
+def _threads() -> int:
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+_EXISTING = """
+SELECT r.trial_id, coalesce(c.new_code_id, r.code_id), r.status, r.trust, r.started_at
+FROM trials r SEMI JOIN wanted w ON r.trial_id = w.trial_id
+LEFT JOIN _confirmed c ON r.task = c.task AND r.variant = c.variant AND r.pipeline = c.pipeline
+                      AND r.code_id = c.old_code_id
+"""

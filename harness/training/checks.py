@@ -1,0 +1,81 @@
+"""What is checked of a recipe before its first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from harness.errors import HarnessError, UnknownName
+from harness.interfaces.recipe import Recipe
+from harness.interfaces.term import Loss
+
+if TYPE_CHECKING:
+    from harness.training.session import Session
+
+
+def check_recipe(recipe: Recipe, length: int) -> None:
+    """Names that refer to each other, and lengths.
+
+    Raises:
+        UnknownName, HarnessError
+    """
+    if "model" not in recipe.networks:
+        raise HarnessError("a recipe needs a network 'model'; it has " + (", ".join(recipe.networks) or "none"))
+    if not recipe.sources:
+        raise HarnessError("a recipe needs at least one source of data")
+    if length < 0:
+        raise HarnessError(f"the number of steps must not be negative, and {length} is")
+    for name in recipe.weights:
+        if name not in recipe.terms:
+            raise UnknownName("term in the weights of a recipe", name, recipe.terms)
+    if not any(recipe.weights.get(name, 1.0) != 0 for name in recipe.terms):
+        raise HarnessError("a recipe needs a term with a weight other than zero")
+    for name, term in recipe.terms.items():
+        if isinstance(term, Loss) and "labelled" not in recipe.sources:
+            raise HarnessError(
+                f"term '{name}' ({type(term).__name__}) needs a source 'labelled'; there are {', '.join(recipe.sources)}"
+            )
+    for phase in recipe.phases:
+        for name in phase.trains:
+            if name not in recipe.networks:
+                raise UnknownName("network to train in a phase", name, recipe.networks)
+        for name in phase.terms:
+            if name not in recipe.terms:
+                raise UnknownName("term of a phase", name, recipe.terms)
+        if not any(recipe.weights.get(n, 1.0) != 0 and (not phase.terms or n in phase.terms) for n in recipe.terms):
+            raise HarnessError("a phase has no term with a weight other than zero")
+    if recipe.phases and (recipe.epochs is not None or recipe.steps is not None):
+        planned = sum(phase.steps for phase in recipe.phases)
+        if planned != recipe.length:
+            raise HarnessError(f"the phases take {planned} steps, the recipe {recipe.length}; they must agree")
+
+
+def check_labels(recipe: Recipe, session: Session, position: int) -> None:
+    """Integer labels of a loss must be classes that the model has logits for.
+
+    Raises:
+        HarnessError: one is outside, names the term.
+    """
+    losses = [(name, term) for name, term in recipe.terms.items() if isinstance(term, Loss)]
+    if not losses:
+        return
+    source = recipe.sources["labelled"]
+    name, term = losses[0]
+    if source.y is None:
+        raise HarnessError(f"term '{name}' ({type(term).__name__}) needs labels; source 'labelled' has none")
+    labels = np.asarray(source.y if source.index is None else source.y[source.index])
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+        return
+    from harness.training.view import evaluate
+
+    with torch.no_grad():
+        x = session.feeds["labelled"].whole(position, 0, min(2, source.examples))["x"]
+        classes = evaluate(session, position, x, "model").logits.shape[-1]
+    used = labels[labels != -100]  # torch's mark for "not labelled"
+    if classes > 1 and len(used) and (used.min() < 0 or used.max() >= classes):
+        raise HarnessError(
+            f"term '{name}' ({type(term).__name__}): labels reach from {used.min()} to {used.max()}, "
+            f"but the model has {classes} logits"
+        )

@@ -1,0 +1,151 @@
+"""Batches of one source for the seeds of a program: an epoch's order is drawn up front, a batch is one gather."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness import streams
+from harness.errors import HarnessError
+from harness.interfaces.problem import Array
+from harness.interfaces.recipe import Source
+
+
+def as_tensor(array: Array, dtype: torch.dtype, device: str) -> Tensor:
+    """Floating arrays in the precision of training, all others as int64."""
+    tensor = torch.as_tensor(np.ascontiguousarray(array))
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else torch.int64)
+
+
+class Feed:
+    """The batches of one source.
+
+    Args:
+        name: of the source; the order of epoch e is the stream `order/<name>` at counter e.
+        sources: one a seed; sizes are equal.
+        seeds: their numbers.
+        stacked: batches get a leading axis over the seeds; without it there is exactly one seed.
+
+    Attributes:
+        epoch: epochs drawn so far, less the one that is going on.
+        weights: one array a seed, or None, for the sampler; used from the next epoch on.
+        last: True after the last batch of an epoch.
+    """
+
+    def __init__(
+        self, name: str, sources: Sequence[Source], seeds: Sequence[int], dtype: torch.dtype, device: str, stacked: bool
+    ) -> None:
+        self.name, self.seeds, self.stacked, self.dtype, self.device = name, seeds, stacked, dtype, device
+        self.samplers = [source.sampler for source in sources]
+        self.examples, self.batch_size, self.batches = sources[0].examples, sources[0].batch, sources[0].batches
+        self.index = [_checked_index(name, source) for source in sources]
+        self.memory = len(sources[0].x)
+        self._check(sources[0])
+        self._x, self._x_apart = self._store([source.x for source in sources])
+        labels = [source.y for source in sources if source.y is not None]
+        self._y, self._y_apart = self._store(labels) if labels else (None, False)
+        self._offsets = torch.arange(len(seeds), device=device)[:, None] * self.memory
+        self.weights: list[Array | None] = [None] * len(seeds)
+        self.epoch = -1
+        self._position = self.batches
+        self.last = False
+
+    def _check(self, source: Source) -> None:
+        if source.batch < 1:
+            raise HarnessError(f"source '{self.name}' has batch {source.batch}; it must be at least 1")
+        if self.batches < 1:
+            raise HarnessError(
+                f"source '{self.name}' gives no batch: {self.examples} examples, batch {source.batch}"
+                + (", and drop_last drops the only one" if self.examples else "")
+            )
+        if source.y is not None and len(source.y) != len(source.x):
+            raise HarnessError(f"source '{self.name}' has {len(source.x)} inputs and {len(source.y)} labels")
+
+    def _store(self, arrays: Sequence[Array]) -> tuple[Tensor, bool]:
+        """The arrays of all seeds in one tensor, and whether they are apart; one copy serves all where they are equal."""
+        first = arrays[0]
+        if all(array is first or np.array_equal(array, first) for array in arrays[1:]):
+            return as_tensor(first, self.dtype, self.device), False
+        return torch.cat([as_tensor(array, self.dtype, self.device) for array in arrays]), True
+
+    def _draw(self) -> None:
+        """The order of the next epoch, for all seeds."""
+        self.epoch += 1
+        self._position = 0
+        drawn = [self._positions(i) for i in range(len(self.seeds))]
+        ids = torch.as_tensor(np.stack([ids for ids, _ in drawn]), device=self.device)
+        self._ids = ids.split(self.batch_size, dim=1)
+        self._flat = [(part + self._offsets).reshape(-1) for part in self._ids]
+        self._shared = [part.reshape(-1) for part in self._ids]
+        self._weight: Sequence[Tensor] | None = None
+        if any(weight is not None for _, weight in drawn):
+            weights = [np.ones(self.examples) if weight is None else np.asarray(weight) for _, weight in drawn]
+            self._weight = as_tensor(np.stack(weights).astype(np.float64), self.dtype, self.device).split(
+                self.batch_size, dim=1
+            )
+
+    def _positions(self, seed: int) -> tuple[Array, Array | None]:
+        sampler = self.samplers[seed]
+        random = streams.random(self.seeds[seed], f"order/{self.name}", self.epoch)
+        positions, weight = sampler.epoch(self.examples, self.weights[seed], random)
+        positions = np.asarray(positions)
+        fits = positions.shape == (self.examples,) and positions.dtype.kind in "iu"
+        if not fits or positions.min() < 0 or positions.max() >= self.examples:
+            raise HarnessError(
+                f"sampler {type(sampler).__name__} of source '{self.name}' must give {self.examples} positions "
+                f"from 0 to {self.examples - 1}"
+            )
+        if weight is not None and np.shape(weight) != positions.shape:
+            raise HarnessError(
+                f"sampler {type(sampler).__name__} of source '{self.name}' gave {np.shape(weight)} weights "
+                f"for {self.examples} draws"
+            )
+        return self.index[seed][positions], weight
+
+    def next(self) -> tuple[dict[str, Tensor], Tensor]:
+        """The next batch, "x", "target", "ids", "weight" (the last three where there are any), and the rows of all
+        seeds in a stacked memory."""
+        if self._position == self.batches:
+            self._draw()
+        at = self._position
+        self._position += 1
+        self.last = self._position == self.batches
+        ids = self._ids[at]
+        lead = tuple(ids.shape) if self.stacked else (ids.shape[1],)
+        batch = {"ids": ids if self.stacked else self._shared[at]}
+        rows = self._flat[at] if self._x_apart else self._shared[at]
+        batch["x"] = self._x.index_select(0, rows).view(lead + self._x.shape[1:])
+        if self._y is not None:
+            rows = self._flat[at] if self._y_apart else self._shared[at]
+            batch["target"] = self._y.index_select(0, rows).view(lead + self._y.shape[1:])
+        if self._weight is not None:
+            batch["weight"] = self._weight[at] if self.stacked else self._weight[at].reshape(-1)
+        return batch, self._flat[at]
+
+    def size(self) -> int:
+        """Examples a seed in the batch that was given last."""
+        return int(self._ids[self._position - 1].shape[1])
+
+    def whole(self, seed: int, start: int, stop: int) -> dict[str, Tensor]:
+        """Examples `start` to `stop` of one seed's source, in the order of its index."""
+        ids = torch.as_tensor(self.index[seed][start:stop], device=self.device)
+        shift = seed * self.memory
+        batch = {"ids": ids, "x": self._x.index_select(0, ids + shift if self._x_apart else ids)}
+        if self._y is not None:
+            batch["target"] = self._y.index_select(0, ids + shift if self._y_apart else ids)
+        return batch
+
+
+def _checked_index(name: str, source: Source) -> Array:
+    n = len(source.x)
+    if source.index is None:
+        return np.arange(n)
+    index = np.asarray(source.index)
+    if index.ndim != 1 or index.dtype.kind not in "iu":
+        raise HarnessError(f"the index of source '{name}' must be one row of integers, not {index.dtype} {index.shape}")
+    if len(index) and (index.min() < 0 or index.max() >= n):
+        raise HarnessError(f"the index of source '{name}' reaches from {index.min()} to {index.max()}; it has {n} examples")
+    return index.astype(np.int64)

@@ -1,0 +1,338 @@
+"""Training from the first step to the last, for one seed or for several that are alike.
+
+What differs between the two mappings, one gradient, is in `loop` and `stacked`.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness import streams
+from harness.errors import UnknownName
+from harness.interfaces.budget import Spent
+from harness.interfaces.problem import Array
+from harness.interfaces.recipe import Phase, Recipe
+from harness.interfaces.trained import Trained
+from harness.nn.random import signed
+from harness.training.checks import check_labels, check_recipe
+from harness.training.curves import Curves, Points
+from harness.training.errors import Diverged
+from harness.training.feed import Feed
+from harness.training.parts import build_parts
+from harness.training.program import COUNTER_STEP, Moment, Recorded, Tensors
+from harness.training.updates import Averages, Updates, masks_of
+
+CHECK_EVERY = 100  # steps between looks at the losses, at least; a look waits for the device
+
+
+@dataclass(frozen=True)
+class Request:
+    """One seed's training.
+
+    Attributes:
+        start: weights to start networks of the same name from.
+        masks: added to the recipe's masks.
+        steps: instead of the recipe's own length.
+    """
+
+    seed: int
+    recipe: Recipe
+    start: Trained | None = None
+    masks: Mapping[str, Array] = field(default_factory=dict)
+    steps: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Number of optimizer steps."""
+        return self.recipe.length if self.steps is None else self.steps
+
+
+@dataclass
+class Result:
+    """What became of a request.
+
+    Attributes:
+        trained: the networks, or None if the seed failed.
+        error: why it failed.
+        spent: what it has used up, also if it failed.
+        mapping: "loop" or "vmap".
+        group_seeds: seeds that were trained as one program.
+        curves: name -> [[steps taken, value], ...].
+    """
+
+    trained: Trained | None
+    error: BaseException | None
+    spent: Spent
+    mapping: str
+    group_seeds: int
+    curves: Points = field(default_factory=dict)
+
+
+class Session(ABC):
+    """The training of `requests`, which must be alike.
+
+    Args:
+        ghosts: how many of the last requests only fill the stack; they get neither hooks nor results.
+    """
+
+    stacked: bool
+    mapping: str
+
+    def __init__(self, requests: Sequence[Request], dtype: torch.dtype, device: str, ghosts: int = 0) -> None:
+        self.requests, self.dtype, self.device = list(requests), dtype, device
+        self.recipe = requests[0].recipe
+        self.length = requests[0].length
+        self.wanted = len(requests) - ghosts
+        check_recipe(self.recipe, self.length)
+        self.parts = [build_parts(r.seed, r.recipe, r.start, dtype, device) for r in requests]
+        self.modules = self.parts[0].modules
+        self.gather_tensors()
+        self.frozen = frozenset(n for n, net in self.recipe.networks.items() if not net.trains or net.average_of)
+        seeds = [request.seed for request in requests]
+        self.keys = torch.tensor([signed(streams.key(seed, "step")) for seed in seeds], device=device)
+        self.feeds = {
+            name: Feed(name, [r.recipe.sources[name] for r in requests], seeds, dtype, device, self.stacked)
+            for name in self.recipe.sources
+        }
+        self.first = next(iter(self.feeds.values()))
+        self.memory = self._memory()
+        self.masks = self._masks()
+        self._apply_masks()
+        buffers = list(self.buffers)
+        self.averages = Averages(self.recipe.networks, {**self.learnable, **self.constants, **self.buffers}, buffers)
+        self.updates = Updates(self.recipe, self.learnable, len(requests), self.stacked)
+        self.curves = Curves(len(requests), self.recipe.record)
+        self.alive = [True] * len(requests)
+        self.number, self.evaluations = 0, 0
+        self.spent = [Spent() for _ in requests]
+        self.results: list[Result | None] = [None] * len(requests)
+        for position, request in enumerate(requests):
+            check_labels(request.recipe, self, position)
+
+    # --- what a mapping supplies ---
+
+    learnable: Tensors
+    constants: Tensors
+    buffers: Tensors
+
+    @abstractmethod
+    def gather_tensors(self) -> None:
+        """Set `learnable`, `constants` and `buffers` from `parts`."""
+
+    @abstractmethod
+    def gradients(
+        self, batches: Mapping[str, Tensors], memory: Tensors, moment: Moment, terms: Sequence[str], names: list[str]
+    ) -> tuple[Tensors, Recorded]:
+        """Gradients of the parameters `names`, after gradient rules, and what the step leaves behind."""
+
+    @abstractmethod
+    def tensors_of(self, seed: int) -> Tensors:
+        """Every tensor of one seed by full name; views where possible."""
+
+    def tensor(self, name: str) -> Tensor:
+        """The current tensor of a name, of all seeds."""
+        for group in (self.learnable, self.constants, self.buffers):
+            if name in group:
+                return group[name]
+        raise UnknownName("tensor", name, {**self.learnable, **self.constants, **self.buffers})
+
+    # --- set-up ---
+
+    def _memory(self) -> Tensors:
+        memory = {}
+        for name, declared in self.recipe.state.items():
+            if declared.source not in self.feeds:
+                raise UnknownName(f"source of per-example state '{name}'", declared.source, self.feeds)
+            rows = len(self.requests) * self.feeds[declared.source].memory
+            shape = (rows, *declared.shape)
+            memory[name] = torch.full(shape, float(declared.init), dtype=self.dtype, device=self.device)
+        return memory
+
+    def _masks(self) -> Tensors:
+        each = [
+            masks_of(r.recipe, r.masks, {**part.learnable, **part.constants})
+            for r, part in zip(self.requests, self.parts, strict=True)
+        ]
+        stacked = {name: np.stack([masks[name] for masks in each]) for name in each[0]}
+        return {
+            name: torch.as_tensor(value if self.stacked else value[0]).to(self.device, self.dtype)
+            for name, value in stacked.items()
+        }
+
+    def _apply_masks(self) -> None:
+        with torch.no_grad():
+            for name, mask in self.masks.items():
+                self.tensor(name).mul_(mask)
+
+    # --- the run ---
+
+    def run(self) -> list[Result]:
+        """Train to the end and return a result for every wanted request."""
+        started = time.perf_counter()
+        phases = self._phases()
+        for phase, steps in phases:
+            names, terms = self._open(phase)
+            for _ in range(steps):
+                if not any(self.alive[: self.wanted]):
+                    break
+                self._step(terms, names)
+        self._close()
+        seconds = (time.perf_counter() - started) / self.wanted
+        results = [result for result in self.results[: self.wanted] if result is not None]
+        for result in results:
+            result.spent.fit_seconds = seconds
+        return results
+
+    def _phases(self) -> list[tuple[Phase, int]]:
+        """The phases with their lengths; the last one is cut or drawn out where a request sets its own length."""
+        left, phases = self.length, []
+        for phase in self.recipe.phases or (Phase(self.length),):
+            phases.append((phase, min(phase.steps, left)))
+            left -= phases[-1][1]
+        phases[-1] = (phases[-1][0], phases[-1][1] + left)
+        return phases
+
+    def _open(self, phase: Phase) -> tuple[list[str], tuple[str, ...]]:
+        """The parameters and terms of a phase; sets the modes of all modules."""
+        terms = tuple(
+            name
+            for name in self.recipe.terms
+            if (not phase.terms or name in phase.terms) and self.recipe.weights.get(name, 1.0) != 0
+        )
+        nets = [n for n in self.recipe.networks if n not in self.frozen and (not phase.trains or n in phase.trains)]
+        active = {*nets, *(f"term/{name}" for name in terms)}
+        for name, module in self.modules.items():
+            module.train(name in active or name.startswith("rule/"))
+        owners = tuple(f"{name}." for name in active)
+        return [name for name in self.learnable if name.startswith(owners)], terms
+
+    def _step(self, terms: Sequence[str], names: list[str]) -> None:
+        batches: dict[str, Tensors] = {}
+        rows: Tensors = {}
+        for source, feed in self.feeds.items():
+            batches[source], rows[source] = feed.next()
+        moment = Moment(self.number, self.first.epoch, self.number / self.length)
+        memory = {}
+        for name, declared in self.recipe.state.items():
+            lead = tuple(batches[declared.source]["ids"].shape)
+            memory[name] = self.memory[name].index_select(0, rows[declared.source]).view(lead + declared.shape)
+        before = self.evaluations
+        gradients, recorded = self.gradients(batches, memory, moment, terms, names)
+        factor = self.recipe.schedule.factor(self.number, self.length, self.first.epoch)
+        self.updates.step(gradients, factor)
+        if self.masks:
+            self._apply_masks()
+        self.averages.step(self.tensor)
+        for name, value in recorded.writes.items():
+            declared = self.recipe.state[name]
+            self.memory[name].index_copy_(0, rows[declared.source], value.reshape(-1, *declared.shape))
+        self.curves.add(self.number, recorded.means, recorded.logs)
+        self.number += 1
+        self._count(self.evaluations - before)
+        self._between()
+
+    def _count(self, evaluations: int) -> None:
+        examples = sum(feed.size() for feed in self.feeds.values())
+        for spent, alive in zip(self.spent, self.alive, strict=True):
+            if alive:
+                spent.steps += 1
+                spent.examples += examples
+                spent.gradients += evaluations
+
+    def _between(self) -> None:
+        """What happens between two steps: curves, a look at the losses, hooks."""
+        ended = self.first.last
+        due = [
+            i for i, hook in enumerate(self.recipe.hooks) if (self.number % hook.every == 0 if hook.every else ended)
+        ]
+        if ended or due or self.number % CHECK_EVERY == 0:
+            self._look()
+        if ended:
+            self.curves.close(self.number, self.alive)
+        for position in range(self.wanted if due else 0):
+            self._hooks(position, due)
+
+    def _look(self) -> None:
+        for position, step in enumerate(self.curves.first_bad()):
+            if step is not None and self.alive[position]:
+                self.fail(position, Diverged(step))
+
+    def _hooks(self, position: int, due: list[int]) -> None:
+        from harness.training.view import View
+
+        hooks = self.requests[position].recipe.hooks
+        for i in due:
+            if not self.alive[position]:
+                return
+            view = View(self, position)
+            try:
+                hooks[i].call(view)
+            except Exception as error:
+                self.fail(position, error)
+                return
+            if view.stopped:
+                self.finish(position)
+
+    def _close(self) -> None:
+        self._look()
+        if not self.first.last:
+            self.curves.close(self.number, self.alive)
+        for position in range(self.wanted):
+            if self.alive[position]:
+                self.finish(position)
+
+    def fail(self, position: int, error: BaseException) -> None:
+        """End a seed with an error; the others go on."""
+        self.alive[position] = False
+        self.results[position] = Result(
+            None, error, self.spent[position], self.mapping, self.wanted, self.curves.points[position]
+        )
+
+    def finish(self, position: int) -> None:
+        """End a seed here and keep its weights as they are now; the others go on, and it is not read again."""
+        tensors = self.tensors_of(position)
+        weights: dict[str, dict[str, Array]] = {}
+        for network in self.recipe.networks:
+            weights[network] = {}
+            for local, full in self.parts[0].exported(network):
+                value = tensors[full].detach()
+                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                    return self.fail(position, Diverged(self.number, f"'{full}'"))
+                weights[network][local] = value.cpu().numpy().copy()
+        self.alive[position] = False
+        recipe = self.requests[position].recipe
+        history = self.curves.history[position]
+        trained = Trained(dict(recipe.networks), weights, recipe, history)
+        self.results[position] = Result(
+            trained, None, self.spent[position], self.mapping, self.wanted, self.curves.points[position]
+        )
+
+    # --- helpers of the mappings ---
+
+    def set_counters(self, tensors: Tensors, names: Sequence[str], number: int) -> None:
+        """Put the counters of random layers to their place for this step."""
+        with torch.no_grad():
+            for name in names:
+                tensors[name].fill_(number * COUNTER_STEP)
+
+    def layout(self) -> dict[str, list[tuple[str, str]]]:
+        """module -> (local name, full name) of all its tensors."""
+        return {
+            name: [(local, f"{name}.{local}") for local, _ in (*module.named_parameters(), *module.named_buffers())]
+            for name, module in self.modules.items()
+        }
+
+
+def unknown_terms(terms: Sequence[str], known: Sequence[str]) -> None:
+    """Complain of a term that does not exist or is not in use."""
+    for name in terms:
+        if name not in known:
+            raise UnknownName("term in use", name, known)
+

@@ -1,0 +1,139 @@
+"""`train`: carries out the recipes of several seeds, stacked where they are alike and the mapping says so."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.errors import HarnessError, UnknownName
+from harness.interfaces.budget import Spent
+from harness.training.alike import group
+from harness.training.loop import LoopSession
+from harness.training.mapping import choose
+from harness.training.parts import build_parts
+from harness.training.session import Request, Result, Session
+from harness.training.stacked import StackedSession
+
+__all__ = ["Request", "Result", "train"]
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+MAPPINGS = ("auto", "loop", "vmap")
+STACK_LIMIT = 1 << 30  # bytes of data that are stacked at most when the mapping is free
+
+
+def train(
+    requests: Sequence[Request], mapping: str = "auto", device: str = "cpu", precision: str = "float32"
+) -> list[Result]:
+    """Train every request; a seed that fails or diverges does not disturb the others.
+
+    Requests that are alike become one stacked program under the mapping "vmap"; all others are trained one by one.
+    If a stacked program raises, the error cannot be told apart by seed, so its seeds are trained again one by one.
+
+    Args:
+        requests: the seeds, in an order that results keep.
+        mapping: "loop", "vmap", or "auto" (`harness.training.mapping.choose`).
+        device: "cpu" or "cuda".
+        precision: "float32" or "float64".
+
+    Raises:
+        UnknownName: no such mapping or precision. Whatever concerns one seed is in its result.
+    """
+    if mapping not in MAPPINGS:
+        raise UnknownName("mapping", mapping, MAPPINGS)
+    if precision not in PRECISIONS:
+        raise UnknownName("precision", precision, PRECISIONS)
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise UnknownName("device", device, ("cpu", "cuda"))
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise HarnessError(f"device '{device}' was asked for, but torch finds no CUDA device here; use 'cpu'")
+    results: list[Result | None] = [None] * len(requests)
+    dtype = PRECISIONS[precision]
+    for positions in group(list(requests)) if mapping != "loop" else [[i] for i in range(len(requests))]:
+        alike = [requests[i] for i in positions]
+        for i, result in zip(positions, _train_alike(alike, mapping, dtype, device), strict=True):
+            results[i] = result
+    return [result for result in results if result is not None]
+
+
+def _train_alike(requests: list[Request], mapping: str, dtype: torch.dtype, device: str) -> list[Result]:
+    if mapping == "auto":
+        mapping = _chosen(requests, dtype, device)
+    if mapping == "vmap":
+        found = _stacked(requests, dtype, device)
+        if found is not None:
+            return found
+    return [_alone(request, dtype, device) for request in requests]
+
+
+def _stacked(requests: list[Request], dtype: torch.dtype, device: str) -> list[Result] | None:
+    """The results of one program, or None if it raised. A lone seed is doubled: a stack of one takes other code paths
+    in the libraries below, and its numbers would differ from those of the same seed in a larger group."""
+    ghosts = 1 if len(requests) == 1 else 0
+    undo = [_remember(hook.call) for request in requests for hook in request.recipe.hooks]
+    try:
+        return StackedSession([*requests, *requests[:ghosts]], dtype, device, ghosts).run()
+    except (Exception, SystemExit):
+        for restore in undo:
+            restore()
+        return None
+
+
+def _remember(call: Any) -> Callable[[], None]:
+    """A function that puts the attributes of a hook's object back, for training that starts again."""
+    owner = getattr(call, "__self__", call)
+    try:
+        kept = copy.deepcopy(vars(owner))
+    except Exception:
+        return lambda: None
+
+    def restore() -> None:
+        vars(owner).clear()
+        vars(owner).update(kept)
+
+    return restore
+
+
+def _alone(request: Request, dtype: torch.dtype, device: str) -> Result:
+    session: Session | None = None
+    started = time.perf_counter()
+    try:
+        session = LoopSession([request], dtype, device)
+        return session.run()[0]
+    except (Exception, SystemExit) as error:
+        spent = session.spent[0] if session else Spent()
+        spent.fit_seconds = time.perf_counter() - started
+        return Result(None, error, spent, "loop", 1, session.curves.points[0] if session else {})
+
+
+def _chosen(requests: list[Request], dtype: torch.dtype, device: str) -> str:
+    """What the table says for these requests; the loop where building them fails, so that each gets its own error."""
+    request = requests[0]
+    recipe = request.recipe
+    if not vectorizable(request):
+        return "loop"
+    data = sum(source.x.nbytes + (source.y.nbytes if source.y is not None else 0) for source in recipe.sources.values())
+    if data * len(requests) > STACK_LIMIT:
+        return "loop"
+    try:
+        parts = build_parts(request.seed, recipe, request.start, dtype, "cpu")
+    except Exception:
+        return "loop"
+    conv = any(isinstance(m, nn.modules.conv._ConvNd) for module in parts.modules.values() for m in module.modules())
+    parameters = sum(value.numel() for value in parts.learnable.values())
+    first = next(iter(recipe.sources.values()))
+    return choose(True, parameters, first.batch, "conv" if conv else "dense", device)
+
+
+def vectorizable(request: Request) -> bool:
+    """Whether every part of a recipe allows stacking. Terms and rules must promise it; networks and views may
+    refuse with an attribute `vectorizable = False`."""
+    recipe = request.recipe
+    if not all(part.vectorizable for part in (*recipe.terms.values(), *recipe.rules)):
+        return False
+    others = (*(network.factory for network in recipe.networks.values()), *recipe.views.values())
+    return all(getattr(other, "vectorizable", True) for other in others)
