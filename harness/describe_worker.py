@@ -6,6 +6,7 @@ It reads one line of requests from stdin. Before a request it writes {"begin": n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -19,7 +20,7 @@ from types import ModuleType
 from typing import IO, Any
 
 from harness.description import MethodDescription, Parameter, TaskDescription
-from harness.discovery import KINDS, Found, Haul, accept, collect, say
+from harness.discovery import KINDS, Found, Haul, accept, collect, new_manager, say
 from harness.errors import HarnessError, nearest
 from harness.local import PREFIX, load_local
 from harness.notation import check_value
@@ -238,19 +239,26 @@ def _metrics(metrics: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _budgets(cls: Any, parameters: tuple[Parameter, ...]) -> dict[str, dict[str, Any]]:
+    """The budget at every scale that the task has; it refuses the others with a `HarnessError`."""
     if any(parameter.required for parameter in parameters):
         return {}
+    found = {}
     try:
         task = cls()
-        return {scale: dataclasses.asdict(task.budget(scale)) for scale in SCALES}
+        for scale in SCALES:
+            with contextlib.suppress(HarnessError):
+                found[scale] = dataclasses.asdict(task.budget(scale))
     except Exception as error:
         raise Unusable(f"{cls.__name__} with its defaults, or its budget, fails: {say(error)}") from error
+    if not found:
+        raise Unusable(f"{cls.__name__} has a budget at none of the scales {', '.join(SCALES)}")
+    return found
 
 
 def plugin_declarations(module_name: str, path: str) -> dict[str, Any]:
     """What a plugin that is not installed declares: {"declared": {kind: [fields]}, "faults": [reason]}."""
     module = load_local(path) if path else importlib.import_module(module_name)
-    declared = collect(module, module_name)
+    declared = collect(module, module_name, new_manager())
     if not any(name.startswith("harness_") and callable(item) for name, item in vars(module).items()):
         declared = {**declared, **offered_classes(module)}
     haul = Haul.empty()

@@ -102,7 +102,7 @@ class Haul:
     found: dict[str, list[Found[Any]]]
     plugins: list[Plugin]
     broken: list[Broken]
-    modules: list[Any]
+    managers: list[pluggy.PluginManager]
 
     @classmethod
     def empty(cls) -> Haul:
@@ -157,8 +157,8 @@ def discover(points: Sequence[importlib.metadata.EntryPoint], trace: bool = Fals
         shield = Shield()
         try:
             with shield:
-                module = point.load()
-                declared = collect(module, point.name, trace)
+                manager = new_manager(trace)
+                declared = collect(point.load(), point.name, manager)
         except BaseException as error:  # a SystemExit at import must not end the harness
             if shield.interrupted(error):
                 raise
@@ -172,20 +172,19 @@ def discover(points: Sequence[importlib.metadata.EntryPoint], trace: bool = Fals
         haul.plugins.append(
             Plugin(point.name, distribution, version, point.module, file_of(point.module), seconds, counts)
         )
-        haul.modules.append(module)
+        haul.managers.append(manager)
     drop_duplicates(haul)
     return haul
 
 
-def collect(module: Any, name: str, trace: bool = False) -> dict[str, list[Any]]:
-    """Call every declaring hook of one plugin.
+def collect(module: Any, name: str, manager: pluggy.PluginManager) -> dict[str, list[Any]]:
+    """Register one plugin with a manager of its own and call every declaring hook.
 
     Raises:
         pluggy.PluginValidationError: a hook that does not exist, or with wrong arguments.
         TypeError: a hook returned something other than a list.
         BaseException: whatever a hook raises.
     """
-    manager = new_manager(trace)
     manager.register(module, name)
     for caller in manager.get_hookcallers(module) or []:
         if not caller.has_spec():

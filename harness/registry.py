@@ -7,7 +7,7 @@ about a method beyond its declaration comes from `harness.describe`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.discovery import (
@@ -19,13 +19,13 @@ from harness.discovery import (
     discover,
     drop_duplicates,
     entry_points,
-    new_manager,
     say,
 )
 from harness.errors import HarnessError, UnknownName
 from harness.spec import Board, Claim, Dataset, Executor, Method, Metric, Paper, Task
 
-__all__ = ["Broken", "Found", "Plugin", "Registry"]
+EVENTS = ("harness_study_started", "harness_trial_finished", "harness_study_finished")
+__all__ = ["Broken", "Events", "Found", "Plugin", "Registry"]
 
 
 class Registry:
@@ -37,7 +37,7 @@ class Registry:
         broken: those that did not, and single declarations that make no sense, with the reason.
     """
 
-    def __init__(self, haul: Haul, trace: bool = False) -> None:
+    def __init__(self, haul: Haul) -> None:
         found = haul.found
         self.methods: list[Found[Method]] = _sorted(found["methods"])
         self.tasks: list[Found[Task]] = _sorted(found["tasks"])
@@ -49,8 +49,7 @@ class Registry:
         self.executors: list[Found[Executor]] = _sorted(found["executors"])
         self.plugins: list[Plugin] = haul.plugins
         self.broken: list[Broken] = haul.broken
-        self._modules = haul.modules
-        self._trace = trace
+        self._managers = list(zip(haul.plugins, haul.managers, strict=True))
 
     @classmethod
     def load(cls, plugins: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Registry:
@@ -72,7 +71,7 @@ class Registry:
         if plugins:
             _add_local(plugins, haul, environ)
             drop_duplicates(haul)
-        return cls(haul, trace)
+        return cls(haul)
 
     def method(self, name: str, prefer: str = "") -> Found[Method]:
         """The method called `name`, or "distribution/name" (or "package/name").
@@ -121,14 +120,20 @@ class Registry:
             what went wrong, one line a plugin.
         """
         problems = []
-        for module, plugin in zip(self._modules, self.plugins, strict=True):
-            manager = new_manager(self._trace)
-            manager.register(module, plugin.name)
+        for plugin, manager in self._managers:
+            caller = getattr(manager.hook, event)
+            if not caller.get_hookimpls():
+                continue
             try:
-                getattr(manager.hook, event)(**arguments)
+                caller(**arguments)
             except Exception as error:
                 problems.append(f"{event} of plugin {plugin.name} ({plugin.distribution}): {say(error)}")
         return problems
+
+    @property
+    def hooks(self) -> Events:
+        """The event hooks as functions, `registry.hooks.harness_trial_finished(row=...)`."""
+        return Events(self)
 
     def _look_up(self, kind: str, name: str, items: Sequence[Found[Any]], prefer: str) -> Found[Any]:
         prefix, _, bare = name.rpartition("/")
@@ -153,6 +158,24 @@ class Registry:
         if local:
             return f"; {local[0].file or local[0].module} could not be loaded: {local[0].reason}"
         return f"; {len(self.broken)} broken: see 'harness list plugins'"
+
+
+class Events:
+    """The event hooks of all plugins. A call reaches every plugin; only then does it report those that failed."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __getattr__(self, event: str) -> Callable[..., None]:
+        if event not in EVENTS:
+            raise AttributeError(f"no event hook '{event}'; known: {', '.join(EVENTS)}")
+
+        def call(**arguments: Any) -> None:
+            problems = self._registry.notify(event, **arguments)
+            if problems:
+                raise HarnessError("; ".join(problems))
+
+        return call
 
 
 def _sorted(found: Iterable[Found[Any]]) -> list[Found[Any]]:

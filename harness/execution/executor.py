@@ -41,7 +41,7 @@ class Executor(ABC):
 
     @abstractmethod
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
-        """An object made by `factory(payload)` that answers calls to its methods."""
+        """An object made by `factory(**payload)` that answers calls to its methods."""
 
     def close(self) -> None:
         """End everything that still runs."""
@@ -67,7 +67,7 @@ class Inline(Executor):
         return future
 
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
-        return _InlineService(_resolve(factory)(dict(payload)))
+        return _InlineService(_resolve(factory)(**payload))
 
 
 class Processes(Executor):
@@ -87,7 +87,7 @@ class Processes(Executor):
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
         from harness.execution.isolation import Service
 
-        return Service(factory, dict(payload))
+        return Service(factory, dict(payload), pool=self._pool)
 
     def close(self) -> None:
         self._pool.close()

@@ -245,6 +245,6 @@ class Referees:
         with self._making:
             if key not in self._services:
                 self._services[key] = self._executor.serve(
-                    "harness.execution.referee:make", {"target": group.task.target, "path": group.task.path}
+                    "harness.execution.referee:Referee", {"target": group.task.target, "path": group.task.path}
                 )
             return self._services[key]

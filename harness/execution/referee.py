@@ -102,11 +102,6 @@ class Referee:
         return self._hidden[key]
 
 
-def make(payload: Mapping[str, Any]) -> Referee:
-    """A referee from plain values: {"target": ..., "path": ...}."""
-    return Referee(payload["target"], payload.get("path", ""))
-
-
 def entries(values: Values, splits: Mapping[str, str], partial: bool = False) -> list[Entry]:
     """Metric values as rows keep them: one entry for each name and point of a sweep.
 

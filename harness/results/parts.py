@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,18 +85,40 @@ def listing(folder: Path, known: dict[tuple[str, int, int], Part | Aside], now: 
         known: what earlier calls found, by name, size and time; files are never changed, so nothing is read twice.
         now: the time in seconds, to tell a leftover from a file being written.
     """
-    found: dict[str, Part] = {}
-    aside: list[Aside] = []
     if not folder.is_dir():
         return Listing(None, (), (), (), ())
-    for path in sorted(folder.iterdir()):
+    while True:
+        names = set(os.listdir(folder))
+        with contextlib.suppress(FileNotFoundError):
+            result = _look(folder, sorted(names), known, now)
+            after = set(os.listdir(folder))
+            if not any(_visible(name) for name in names - after) and not any(_compacted(name) for name in after - names):
+                return result
+        # A compaction has just put its file in place and is removing what it replaces: look again.
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _compacted(name: str) -> bool:
+    return name.startswith("sorted-")
+
+
+def _look(folder: Path, names: list[str], known: dict[tuple[str, int, int], Part | Aside], now: float) -> Listing:
+    found: dict[str, Part] = {}
+    aside: list[Aside] = []
+    for path in map(folder.joinpath, names):
+        hidden = not _visible(path.name)
         try:
             status = path.stat()
         except FileNotFoundError:
-            continue
+            if hidden:
+                continue
+            raise
         if path.is_dir():
             continue
-        if path.name.startswith("."):
+        if hidden:
             if path.name.endswith(TEMPORARY) and now - status.st_mtime > STALE_SECONDS:
                 aside.append(Aside(path, "left by a writer that was killed"))
             continue
@@ -136,6 +160,8 @@ def inspect(path: Path, deep: bool = False) -> Part | Aside:
             if deep:
                 for group in range(file.num_row_groups):
                     file.read_row_group(group)
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         return Aside(path, f"torn or not Parquet: {str(error).splitlines()[0][:120]}")
     reason = _foreign(have)

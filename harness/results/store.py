@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRIALS = "trials"
-ASIDE = "aside"
-CACHE = "cache"
 MEMORY = "1GB"
 """What DuckDB may hold; beyond that it spills to the temporary folder."""
 
@@ -38,16 +36,6 @@ class Existing(NamedTuple):
     status: str
     trust: str
     started_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Compaction:
-    """What a compaction did: rows that count, rows kept beside them, files merged, files moved to `trials/aside`."""
-
-    rows: int
-    superseded: int
-    merged: int
-    aside: tuple[parts.Aside, ...]
 
 
 class Store:
@@ -93,7 +81,7 @@ class Store:
 
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")
-        path = self.trials / f"part-{_stamp()}.parquet"
+        path = self.trials / f"part-{stamp()}.parquet"
         with one_line(self.path):
             self.trials.mkdir(parents=True, exist_ok=True)
             write_atomic(path, memoryview(sink.getvalue()))
@@ -124,7 +112,7 @@ class Store:
             "old_code_id": old_code_id,
             "new_code_id": new_code_id,
         }
-        self._register("confirmations", [{**record, "confirmed": _stamp()}])
+        self._register("confirmations", [{**record, "confirmed": stamp()}])
 
     def _register(self, kind: str, entries: Sequence[Mapping[str, Any]]) -> None:
         with one_line(self.path):
@@ -141,30 +129,41 @@ class Store:
         """Whether there is no row at all."""
         return not any(part.rows for part in self.listing().counted)
 
-    def connection(self) -> duckdb.DuckDBPyConnection:
+    def connection(self, closed: bool = False) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the store holds now.
 
-        It can read the store and nothing else, and write nothing. A compaction that runs at the same time removes
-        files under it: make a new one then (`query` does).
+        A compaction that runs at the same time removes files under it: make a new one then (`table` and `query` do).
+
+        Args:
+            closed: the connection reads this store and no other file, and its settings cannot be changed.
         """
         import duckdb
 
         from harness.results import views
 
-        connection = duckdb.connect(config={"threads": _threads(), "memory_limit": MEMORY})
+        spill = str(Path(tempfile.gettempdir()) / f"harness-duckdb-{os.getpid()}")
+        settings = {"threads": _threads(), "memory_limit": MEMORY, "temp_directory": spill}
+        connection = duckdb.connect(config=settings)
         try:
             with one_line(self.path):
-                confirmed = records.newest_code(records.read(self.path, "confirmations")[0])
-                views.create(connection, self.path, self.listing(), confirmed)
+                views.create(connection, self.path, self.listing(), self.confirmed())
+            if closed:
+                connection.execute(f"SET allowed_directories = [{views.quoted(str(self.trials))}]")
+                connection.execute("SET enable_external_access = false")
+                connection.execute("SET lock_configuration = true")
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def confirmed(self) -> dict[tuple[str, str, str, str], str]:
+        """(task, variant, pipeline, old code_id) -> the code_id that such rows count as."""
+        return records.newest_code(records.read(self.path, "confirmations")[0])
+
     @contextlib.contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self, closed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """`connection()` for a block."""
-        connection = self.connection()
+        connection = self.connection(closed)
         try:
             yield connection
         finally:
@@ -179,7 +178,7 @@ class Store:
                 with self.reading() as connection:
                     for name, table in tables.items():
                         connection.register(name, table)
-                    return connection.execute(sql, list(parameters)).to_arrow_table()
+                    return connection.sql(sql, params=list(parameters)).to_arrow_table()
             except duckdb.IOException:
                 if attempt == 2:  # a compaction may have moved the files twice, hardly thrice
                     raise
@@ -202,7 +201,7 @@ class Store:
         return {trial: Existing(*rest) for trial, *rest in zip(*columns, strict=True)}
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """A name that sorts by time and that no other writer has."""
     return f"{time.time_ns():020d}-{secrets.token_hex(6)}"
 

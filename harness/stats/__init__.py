@@ -1,1 +1,1 @@
-
+"""Statistics of paired trials: pure functions on numpy arrays."""

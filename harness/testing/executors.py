@@ -29,11 +29,6 @@ class Counter:
         return self.calls
 
 
-def make_counter(payload: dict[str, Any]) -> Counter:
-    """A counter at zero."""
-    return Counter()
-
-
 class ExecutorContract:
     """Override `make` to return the executor under test with one worker."""
 
@@ -55,7 +50,7 @@ class ExecutorContract:
 
     def test_a_service_keeps_its_state(self) -> None:
         with self.make() as executor:
-            service = executor.serve(f"{__name__}:make_counter", {})
+            service = executor.serve(f"{__name__}:Counter", {})
             try:
                 limits = Limits(30.0, None)
                 assert [service.call("add", {"number": n}, limits).value for n in (1, 2)] == [1, 3]

@@ -24,6 +24,8 @@ __all__ = ["Request", "Result", "train"]
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 MAPPINGS = ("auto", "loop", "vmap")
 STACK_LIMIT = 1 << 30  # bytes of data that are stacked at most when the mapping is free
+TAIL = 32  # numbers that a vectorised loop takes in one turn, at most
+MOST = 4
 
 
 def train(
@@ -71,16 +73,33 @@ def _train_alike(requests: list[Request], mapping: str, dtype: torch.dtype, devi
 
 
 def _stacked(requests: list[Request], dtype: torch.dtype, device: str) -> list[Result] | None:
-    """The results of one program, or None if it raised. A lone seed is doubled: a stack of one takes other code paths
-    in the libraries below, and its numbers would differ from those of the same seed in a larger group."""
-    ghosts = 1 if len(requests) == 1 else 0
+    """The results of one program, or None if it raised."""
+    fill = [requests[0]] * ghosts(requests)
     undo = [_remember(hook.call) for request in requests for hook in request.recipe.hooks]
     try:
-        return StackedSession([*requests, *requests[:ghosts]], dtype, device, ghosts).run()
+        return StackedSession([*requests, *fill], dtype, device, len(fill)).run()
     except (Exception, SystemExit):
         for restore in undo:
             restore()
         return None
+
+
+def ghosts(requests: Sequence[Request]) -> int:
+    """How many copies of a seed stand at the end of a stack, so that no seed's numbers depend on its company.
+
+    A stack of one takes other code paths in the libraries below than a larger one. And the vectorised loops of some
+    operators (sigmoid, pow) treat up to TAIL - 1 numbers at the end of a tensor by other instructions, which round
+    differently: ghosts, not seeds, must stand there. Sources whose last batch is tiny would need many; MOST bounds them.
+    """
+    sizes = set()
+    for source in requests[0].recipe.sources.values():
+        last = source.examples % source.batch
+        sizes |= {min(source.batch, source.examples)} | ({last} if last and not source.drop_last else set())
+    for count in range(1, MOST):
+        total = len(requests) + count
+        if all(count * size >= TAIL - 1 or total * size % TAIL == 0 for size in sizes):
+            return count
+    return MOST
 
 
 def _remember(call: Any) -> Callable[[], None]:

@@ -16,6 +16,7 @@ from harness.interfaces.problem import Array
 from harness.interfaces.recipe import Network, Optimizer, Recipe
 
 Tensors = dict[str, Tensor]
+LANES = 64  # numbers: a multiple of what any CPU kernel takes at once
 
 
 def assign(recipe: Recipe, names: Sequence[str]) -> list[tuple[Optimizer, list[str]]]:
@@ -75,10 +76,12 @@ class Updates:
         self._recipe = recipe
         self._learnable = learnable
         self._apart: dict[str, list[Tensor]] = {}
+        self._padded: dict[str, tuple[Tensor, Tensor]] = {}
         self._optimizers: list[torch.optim.Optimizer] = []
         for optimizer, names in assign(recipe, list(learnable)):
             if optimizer.elementwise or not stacked:
-                self._optimizers.append(make(optimizer, [learnable[name] for name in names]))
+                flat = [self._pad(name) if stacked else learnable[name] for name in names]
+                self._optimizers.append(make(optimizer, flat))
                 continue
             for name in names:
                 self._apart[name] = [learnable[name].detach()[s].requires_grad_() for s in range(seeds)]
@@ -95,17 +98,40 @@ class Updates:
                 for group, rate in rates:
                     group["lr"] = rate * factor
         for name, parameter in self._learnable.items():
-            gradient = gradients.get(name)
-            if gradient is not None and gradient.stride() != parameter.stride():
-                # fused kernels on a CPU walk over memory and ignore strides (torch 2.13)
-                gradient = torch.empty_like(parameter).copy_(gradient)
-            if name not in self._apart:
-                parameter.grad = gradient
-                continue
-            for s, view in enumerate(self._apart[name]):
-                view.grad = None if gradient is None else gradient[s]
+            self._hand(name, parameter, gradients.get(name))
         for optimizer in self._optimizers:
             optimizer.step()
+
+    def _pad(self, name: str) -> Tensor:
+        """Move a stacked parameter into storage of whole vectors, and give that storage to the optimizer.
+
+        A fused kernel treats what is left over at the end of a tensor by other instructions, which round differently:
+        without padding the numbers of a seed would depend on how many seeds stand beside it.
+        """
+        parameter = self._learnable[name].detach()
+        flat = parameter.new_zeros(-(-parameter.numel() // LANES) * LANES)
+        view = flat[: parameter.numel()].view(parameter.shape).copy_(parameter)
+        self._learnable[name] = view.detach().requires_grad_()
+        gradient = torch.zeros_like(flat)
+        self._padded[name] = (flat.requires_grad_(), gradient)
+        return flat
+
+    def _hand(self, name: str, parameter: Tensor, gradient: Tensor | None) -> None:
+        """Give a gradient, or None, to whatever tensor the optimizer holds for a parameter."""
+        if name in self._padded:
+            flat, buffer = self._padded[name]
+            flat.grad = None
+            if gradient is not None:
+                buffer[: parameter.numel()].view(parameter.shape).copy_(gradient)
+                flat.grad = buffer
+        elif name in self._apart:
+            for s, view in enumerate(self._apart[name]):
+                view.grad = None if gradient is None else gradient[s].contiguous()
+        elif gradient is not None and gradient.stride() != parameter.stride():
+            # fused kernels on a CPU walk over memory and ignore strides (torch 2.13)
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)
+        else:
+            parameter.grad = gradient
 
 
 def masks_of(recipe: Recipe, extra: Mapping[str, Array], known: Tensors) -> dict[str, Array]:

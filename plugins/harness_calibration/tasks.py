@@ -44,7 +44,7 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(200, 400, 4, {"linear": 40, "mlp": 25, "cnn": 8}),
+    "smoke": Size(200, 400, 4, {"linear": 200, "mlp": 80, "cnn": 12}),
     "small": Size(500, 4000, 12, {"linear": 300, "mlp": 200, "cnn": 100}),
     "full": Size(500, 10000, 24, {"linear": 300, "mlp": 200, "cnn": 100}),
 }

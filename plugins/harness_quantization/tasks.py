@@ -57,7 +57,8 @@ class PTQWeights(BaseTask):
             compares methods at equal bits. `bits_used` shows what a method really spent.
 
     `problem.splits["calibration"]` has 256 inputs for methods that need data. A tensor's relative weight error is
-    sum (w' - w)^2 / sum w^2, the output error is sum (z' - z)^2 / sum (z - mean z)^2, so a constant output scores 1.
+    sum (w' - w)^2 / sum w^2, the output error is the mean over outputs of sum (z' - z)^2 / sum (z - mean z)^2, so that
+    a constant one scores 1.
     `weight_mse` is the mean over tensors; `weight_mse_normal` and so on (tensors), `layer_mse` (CNN) show each one.
     `bits_used` is log2 of the largest number of different values in one output channel.
     """
@@ -102,12 +103,10 @@ class PTQWeights(BaseTask):
         return outputs
 
     def score(self, outputs: Arrays, hidden: Arrays) -> Values:
-        before = outputs["original_logits"].astype(np.float64)
-        change = outputs["logits"].astype(np.float64) - before
         names = [key.removeprefix("original/") for key in outputs if key.startswith("original/")]
         errors = {n: relative_error(outputs[f"original/{n}"], outputs[f"quantized/{n}"]) for n in names}
         values: Values = {
-            "output_mse": float((change**2).sum() / ((before - before.mean(axis=0)) ** 2).sum()),
+            "output_mse": output_error(outputs["original_logits"], outputs["logits"]),
             "weight_mse": float(np.mean(list(errors.values()))),
             "bits_used": max(bits_used(outputs[f"quantized/{name}"]) for name in names),
         }
@@ -163,6 +162,14 @@ def relative_error(weight: Array, changed: Array) -> float:
     before, after = weight.astype(np.float64), changed.astype(np.float64)
     error, power = float(((after - before) ** 2).sum()), float((before**2).sum())
     return error / power if power > 0 else (0.0 if error == 0 else float("inf"))
+
+
+def output_error(outputs: Array, changed: Array) -> float:
+    """Mean over outputs j of sum_i (z'_ij - z_ij)^2 / sum_i (z_ij - mean_j)^2; outputs that never vary are left out."""
+    before, after = outputs.astype(np.float64), changed.astype(np.float64)
+    spread = ((before - before.mean(axis=0)) ** 2).sum(axis=0)
+    error = ((after - before) ** 2).sum(axis=0)
+    return float(np.mean(error[spread > 0] / spread[spread > 0]))
 
 
 def bits_used(weight: Array) -> float:

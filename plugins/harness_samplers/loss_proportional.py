@@ -70,7 +70,8 @@ def probabilities(losses: Array, tau: float) -> Array:
     if not np.isfinite(losses).all():
         return uniform
     shifted = losses - min(0.0, float(losses.min()))
-    total = shifted.sum()
-    if not (np.isfinite(total) and total > 0):
+    largest = shifted.max()
+    if not 0 < largest < np.inf:
         return uniform
-    return np.asarray(tau * shifted / total + (1 - tau) * uniform)
+    share = shifted / largest
+    return np.asarray(tau * share / share.sum() + (1 - tau) * uniform)

@@ -193,7 +193,7 @@ class Guardian:
         if header["kind"] == "open" and answer is not None and answer[0]["status"] != "ok":
             keep = False
         if not keep:
-            self._finish(limits["grace"], answered=answer is not None)
+            self._finish(limits["grace"], ends_itself=answer is not None and not header["keep"])
         if answer is None and verdict is None:
             verdict = self._own_end(current, watch, kills)
         current.tail.read()
@@ -215,9 +215,7 @@ class Guardian:
         if not keep:
             self._put_away()
 
-    def _watch(
-        self, current: WorkerHandle, watch: MemoryWatch, start: float, limits: dict[str, Any]
-    ) -> Verdict | None:
+    def _watch(self, current: WorkerHandle, watch: MemoryWatch, start: float, limits: dict[str, Any]) -> Verdict | None:
         """Wait for the end of a call; a verdict if the guardian is to end it."""
         seconds, most = limits["seconds"], limits["memory_bytes"]
         look = start + TICK
@@ -276,11 +274,11 @@ class Guardian:
 
     # --- the end of processes
 
-    def _finish(self, grace: float, answered: bool) -> None:
+    def _finish(self, grace: float, ends_itself: bool) -> None:
         """End all processes of a call. A worker that has answered ends by itself, so it gets a moment first."""
         if self._over:
             grace = 0.0
-        elif answered and self._worker is not None:
+        elif ends_itself and self._worker is not None:
             late = time.monotonic() + max(grace, 0.5)
             while not (self._worker.gone or self._over) and time.monotonic() < late:
                 self._pump(0.05)

@@ -66,5 +66,8 @@ class Ending:
         names = {field.name for field in fields(cls)}
         ending = cls(**{name: value for name, value in header.items() if name in names})
         if ending.status == "ok":
-            ending.value = json.loads(body)
+            try:
+                ending.value = json.loads(body)
+            except (ValueError, RecursionError) as error:
+                ending.status, ending.error = "failed", f"the answer cannot be read: {type(error).__name__}: {error}"
         return ending

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.execution.isolation.framing import Frame, Stream, pack
+from harness.execution.isolation.framing import Stream, pack
 from harness.execution.isolation.limits import Ending
 from harness.execution.isolation.settings import Settings, command
 
@@ -113,22 +113,28 @@ class Link:
         self._stream: Stream | None = None
         self._folder = ""
         self._greeted = False
-        self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._posted: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None] | None]] = queue.SimpleQueue()
         self._closing = False
         self._bell, self._bell_write = os.pipe()
         for descriptor in (self._bell, self._bell_write):
             os.set_blocking(descriptor, False)
-        self._closed = threading.Lock()
+        self._lock = threading.Lock()  # of the next two, and of the pipe that wakes the thread
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="harness-isolation", daemon=True)
         self._thread.start()
 
     # --- for other threads
 
-    def post(self, action: Callable[[], None]) -> None:
-        """Have the link's thread do something soon."""
-        self._posted.put(action)
-        with contextlib.suppress(OSError):  # a full pipe wakes it as well
-            os.write(self._bell_write, b".")
+    def post(self, action: Callable[[], None], refused: Callable[[], None] | None = None) -> None:
+        """Have the link's thread do something soon; `refused` is called instead once the link has been closed."""
+        with self._lock:
+            if not self._ended:
+                self._posted.put((action, refused))
+                with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
+                    os.write(self._bell_write, b".")
+                return
+        if refused is not None:
+            refused()
 
     def close(self) -> None:
         """Kill everything that runs; requests under way end as interrupted. Returns when nothing is left."""
@@ -136,12 +142,9 @@ class Link:
         def stop() -> None:
             self._closing = True
 
-        with self._closed:
-            if self._thread.is_alive():
-                self.post(stop)
-                self._thread.join(CLOSE_SECONDS + 5)
-                for descriptor in (self._bell, self._bell_write):
-                    os.close(descriptor)
+        self.post(stop)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_SECONDS + 5)
 
     # --- the thread
 
@@ -173,8 +176,8 @@ class Link:
         if self._bell in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._bell, 1 << 16)
-            while not self._posted.empty():
-                self._posted.get()()
+            while not self._posted.empty() and not self._closing:
+                self._posted.get()[0]()
 
     def open(self) -> Line:
         """A line to a guardian of its own; starts the server if none runs."""
@@ -205,8 +208,7 @@ class Link:
 
     def _hear_server(self) -> None:
         assert self._stream is not None
-        frames = self._receive_from_server(self._stream)
-        for message, _ in frames:
+        for message, _ in self._stream.receive():
             if message["op"] == "hello":
                 self._greeted = True
                 self.mode, self.reason = message["mode"], message["reason"]
@@ -221,10 +223,6 @@ class Link:
                     line.settle(Ending("crashed", error=f"the guardian of the call ended: {message['how']}"))
         if self._stream is not None and self._stream.ended:
             self._server_ended()
-
-    @staticmethod
-    def _receive_from_server(stream: Stream) -> list[Frame]:
-        return stream.receive()
 
     def _fail(self, error: str) -> None:
         log = self._server_log()
@@ -309,3 +307,11 @@ class Link:
             line.settle(Ending("interrupted", error="the caller stopped"))
         self._lines.clear()
         self._lost.clear()
+        with self._lock:
+            self._ended = True
+            for descriptor in (self._bell, self._bell_write):
+                os.close(descriptor)
+        while not self._posted.empty():
+            _, refused = self._posted.get()
+            if refused is not None:
+                refused()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Pool:
 
     @property
     def mode(self) -> str:
-        """"fork" or "spawn"; settled once the first call has been answered."""
+        """ "fork" or "spawn"; settled once the first call has been answered."""
         return self._link.mode
 
     @property
@@ -110,7 +111,7 @@ class Pool:
             self._queue.append(item)
             self._dispatch()
 
-        self._link.post(enqueue)
+        self._link.post(enqueue, lambda: self._interrupt(item))
         return item.future
 
     def close(self) -> None:
@@ -120,9 +121,12 @@ class Pool:
         self._closed = True
         self._link.close()
         while self._queue:
-            call = self._queue.popleft()
-            if call.attempts or call.future.set_running_or_notify_cancel():
-                call.future.set_result(Ending("interrupted", error="the caller stopped before the call began"))
+            self._interrupt(self._queue.popleft())
+
+    @staticmethod
+    def _interrupt(call: _Call) -> None:
+        if call.attempts or call.future.set_running_or_notify_cancel():
+            call.future.set_result(Ending("interrupted", error="the caller stopped before the call began"))
 
     def __enter__(self) -> Pool:
         return self
@@ -136,8 +140,9 @@ class Pool:
 
     def _open_lines(self) -> None:
         # One more than the workers: while one call ends, the next one starts in a process that is already there.
-        for _ in range(self._workers + 1):
-            self._idle.append(self._link.open())
+        with contextlib.suppress(OSError):  # calls will try again, and say so
+            for _ in range(self._workers + 1):
+                self._idle.append(self._link.open())
 
     def _dispatch(self) -> None:
         while self._queue and len(self._running) < self._workers and not self._closed:
@@ -145,7 +150,11 @@ class Pool:
             if not call.attempts and not call.future.set_running_or_notify_cancel():
                 continue
             call.attempts += 1
-            line = self._free_line()
+            try:
+                line = self._free_line()
+            except OSError as error:
+                call.future.set_result(Ending("crashed", error=f"no process could be started: {error}"))
+                continue
             self._running.add(line)
             line.ask(call.header, call.body, lambda ending, header, c=call, at=line: self._ended(c, at, ending, header))
 

@@ -53,6 +53,11 @@ class Service:
         self._closed = False
         self._lock = threading.Lock()
 
+    @property
+    def link(self) -> Link:
+        """The server and its lines."""
+        return self._link
+
     def call(self, method: str, payload: Mapping[str, Any] | None = None, limits: Limits | None = None) -> Ending:
         """Call `object.method(**payload)` and wait for it; one call at a time.
 
@@ -92,9 +97,7 @@ class Service:
     ) -> None:
         self.close()
 
-    def _ask(
-        self, kind: str, target: str, payload: Mapping[str, Any], limits: Limits
-    ) -> tuple[Ending, dict[str, Any]]:
+    def _ask(self, kind: str, target: str, payload: Mapping[str, Any], limits: Limits) -> tuple[Ending, dict[str, Any]]:
         answer: Future[tuple[Ending, dict[str, Any]]] = Future()
         header = {
             "kind": kind,
@@ -106,11 +109,18 @@ class Service:
         body = json.dumps(payload).encode()
 
         def ask() -> None:
-            if self._line is None or not self._line.usable:
-                self._line = self._link.open()
+            try:
+                if self._line is None or not self._line.usable:
+                    self._line = self._link.open()
+            except OSError as error:
+                answer.set_result((Ending("crashed", error=f"no process could be started: {error}"), {}))
+                return
             self._line.ask(header, body, lambda ending, header: answer.set_result((ending, header)))
 
-        self._link.post(ask)
+        def refused() -> None:
+            answer.set_result((Ending("interrupted", error="the caller stopped"), {}))
+
+        self._link.post(ask, refused)
         try:
             ending, reply = answer.result()
         except BaseException:  # Ctrl-C: nobody will read the answer

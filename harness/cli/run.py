@@ -1,0 +1,207 @@
+"""`harness run`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.execution.driver import Summary
+    from harness.results.store import Store
+    from harness.study import Plan
+
+MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)i?B?", re.IGNORECASE)
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+DEFAULT_MEMORY = 8 * 2**30
+
+
+@click.command()
+@click.argument("study", required=False, metavar="[STUDY.toml]")
+@click.option("--task", "tasks", multiple=True, help="A task with a variant, name[param=value]; repeatable.")
+@click.option("--method", "methods", multiple=True, help="A method or a pipeline, name[param=value] or a+b; repeatable.")
+@click.option("--against", multiple=True, help="'baselines' or a pipeline to compare the methods with; repeatable.")
+@click.option("--seeds", type=int, help="Number of paired seeds.")
+@click.option("--scale", help="smoke, small or full.")
+@click.option("--tune", type=int, help="Number of tuning draws; 0 runs the defaults.")
+@click.option("--plugin", "plugins", multiple=True, help="A plugin that is not installed: a file, a folder, a module.")
+@click.option("--store", default="results", show_default=True, help="Folder of the results.")
+@click.option("--executor", help="processes (isolated, the default) or inline.")
+@click.option("--jobs", type=int, help="Workers side by side; default one a core.")
+@click.option("--timeout", type=float, help="Seconds that a trial may take.")
+@click.option("--memory", help="Memory that a group may take, such as 8GB.")
+@click.option("--mapping", help="auto, loop or vmap.")
+@click.option("--precision", help="float32 or float64.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--stale", is_flag=True, help="Also run trials whose code has changed.")
+@click.option("--retry", is_flag=True, help="Also run trials that failed.")
+@click.option("--force", is_flag=True, help="Run everything again.")
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and how long it may take.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def run(
+    study: str | None,
+    plugins: Sequence[str],
+    store: str,
+    memory: str | None,
+    device: str,
+    stale: bool,
+    retry: bool,
+    force: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
+) -> int:
+    """Run a study: a TOML file, or tasks and methods given here.
+
+    What the store has already is not run again. Options change what the file says.
+    """
+    from harness.execution.driver import Choice, executor_named, run_plan
+    from harness.execution.environment import cores
+    from harness.execution.progress import make_progress
+    from harness.registry import Registry
+    from harness.results.store import Store
+
+    registry = Registry.load(plugins)
+    plan = make_plan(study, settings, registry)
+    rows = Store(store)
+    choice = Choice(stale, retry, force)
+    if dry_run:
+        return show_plan(plan, rows, choice, as_json)
+    summary = run_plan(
+        plan,
+        rows,
+        executor_named(plan.executor, plan.jobs or cores()),
+        make_progress(quiet or as_json),
+        choice,
+        registry.hooks,
+        device,
+        memory_bytes(memory) if memory else DEFAULT_MEMORY,
+    )
+    if as_json:
+        click.echo(json.dumps(summary_json(summary)))
+    else:
+        say_summary(summary, plan)
+        if plan.against and not summary.interrupted:
+            say_against(plan, rows)
+    return summary.exit_code
+
+
+def make_plan(study: str | None, settings: dict[str, Any], registry: Any) -> Plan:
+    """The plan of a study file and options; empty options count as not given."""
+    from harness.study import Study
+    from harness.study import plan as expand
+
+    given = {key: value for key, value in settings.items() if value not in (None, ())}
+    if study is None and not given.get("methods"):
+        raise HarnessError("nothing to run: give a study file, or --method (and --task); see harness list")
+    base = Study.read(study) if study else Study.make(name="command line")
+    return expand(base.replace(**given), registry)
+
+
+def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
+    """Print what would be run."""
+    from harness.execution.driver import missing
+    from harness.execution.environment import cores
+
+    todo = missing(plan, store, choice)
+    seconds = estimate(plan, store)
+    lines = []
+    for piece in todo.pieces:
+        group = piece.group
+        known = seconds.get((group.task.name, group.variant, group.scale, group.pipeline))
+        lines.append(
+            {
+                "task": group.task.name,
+                "variant": group.variant,
+                "scale": group.scale,
+                "pipeline": group.pipeline,
+                "seeds": list(piece.seeds),
+                "mapping": group.mapping,
+                "trial_seconds": known,
+            }
+        )
+    facts = {"groups": lines, "trials": todo.trials, **left_alone(todo), "notes": list(plan.notes)}
+    if as_json:
+        click.echo(json.dumps(facts))
+        return 0
+    for line in lines:
+        time = "" if line["trial_seconds"] is None else f", {line['trial_seconds']:.2f} s a trial"
+        click.echo(f"{line['task']}[{line['variant']}] {line['pipeline']}: {len(line['seeds'])} seeds ({line['mapping']}{time})")
+    for note in plan.notes:
+        click.echo(f"note: {note}")
+    total = sum((line["trial_seconds"] or 0.0) * len(line["seeds"]) for line in lines)
+    unknown = sum(line["trial_seconds"] is None for line in lines)
+    about = f", about {total / (plan.jobs or cores()):.0f} s" if total else ""
+    click.echo(f"{todo.trials} trials in {len(lines)} groups{about}" + (f" ({unknown} groups never timed)" if unknown else ""))
+    say_left_alone(todo)
+    return 0
+
+
+def estimate(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], float]:
+    """Mean seconds of a trial in earlier rows, by (task, variant, scale, pipeline)."""
+    if not store.exists():
+        return {}
+    sql = "select task, variant, scale, pipeline, avg(wall_seconds) from trials group by all"
+    return {tuple(row[:4]): row[4] for row in store.connection().execute(sql).fetchall()}
+
+
+def left_alone(todo: Any) -> dict[str, int]:
+    return {"current": todo.current, "stale": todo.stale, "failed_before": todo.failed}
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """The summary as `--json` prints it."""
+    return {
+        "run": sum(summary.statuses.values()),
+        "statuses": dict(summary.statuses),
+        **left_alone(summary.todo),
+        "interrupted": summary.interrupted,
+        "store": summary.store,
+    }
+
+
+def say_summary(summary: Summary, plan: Plan) -> None:
+    """Print what a run did and what was left alone."""
+    for note in plan.notes:
+        click.echo(f"note: {note}")
+    counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.most_common())
+    click.echo(f"{sum(summary.statuses.values())} trials run{f': {counts}' if counts else ''}; rows in {summary.store}")
+    say_left_alone(summary.todo)
+    if summary.interrupted:
+        click.echo("interrupted; what was finished is kept, and the same command goes on from there")
+
+
+def say_left_alone(todo: Any) -> None:
+    if todo.current:
+        click.echo(f"{todo.current} trials were there already")
+    if todo.stale:
+        click.echo(f"{todo.stale} trials are stale: their code has changed since (--stale runs them again)")
+    if todo.failed:
+        click.echo(f"{todo.failed} trials failed before and were left alone (--retry runs them again)")
+
+
+def say_against(plan: Plan, store: Store) -> None:
+    """Print better, worse or not distinguishable for every method against what it was compared with."""
+    from harness.boards.against import against, render
+
+    click.echo()
+    click.echo(render(against(store, plan)))
+
+
+def memory_bytes(text: str) -> int:
+    """ "8GB" -> bytes.
+
+    Raises:
+        HarnessError: it is not a size.
+    """
+    match = MEMORY.fullmatch(text.strip())
+    if not match or float(match["number"]) <= 0:
+        raise HarnessError(f"--memory {text}: expected a size such as 512MB or 8GB")
+    return int(float(match["number"]) * UNITS[match["unit"].upper()])

@@ -1,0 +1,434 @@
+"""A study as work to do: every group of trials, with its identity. Imports no method and no task."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.cache import cache_folder
+from harness.describe import Undescribed, describe_all, require
+from harness.description import Description, MethodDescription, TaskDescription
+from harness.discovery import Found
+from harness.errors import HarnessError, UnknownName
+from harness.execution.job import Part
+from harness.identity import canonical, code_digest, code_id, trial_ids
+from harness.interfaces.chain import misfit
+from harness.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
+from harness.registry import Registry
+from harness.study_records import method_records, paper_records, task_record
+from harness.study_spec import Entry, Study
+
+__all__ = ["Group", "Need", "Plan", "Study", "plan"]
+
+IN_THE_STEP = ("term", "recipe-change", "gradient-rule")
+BASELINES = "baselines"
+UNSTATED = "local"  # the field of a method whose author named none; it restricts nothing
+
+
+@dataclass(frozen=True)
+class Need:
+    """An artifact that a group uses.
+
+    Attributes:
+        name: as `context.artifact` asks for it.
+        builder: "package.module:function".
+        code: digest of the builder's code.
+        path: file or folder of a plugin that is not installed, or "".
+    """
+
+    name: str
+    builder: str
+    code: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials that differ in the seed only.
+
+    Attributes:
+        task: with all parameters of the variant.
+        variant: what the variant is called: "default", a preset, or "noise=0.6".
+        stages: the pipeline's methods with all their parameters.
+        pipeline: how the pipeline is written: what differs from the defaults.
+        methods: name, package, distribution, version, field, interface, params (JSON) and vectorizable of each stage.
+        trial_ids: seed -> identity.
+        mapping: "auto" where every pipeline of this task and variant can be stacked, else "loop"; or as the study says.
+        needs: artifacts of the task and of the methods.
+        baseline: it is there only to be compared with.
+    """
+
+    task: Part
+    task_version: int
+    variant: str
+    stages: tuple[Part, ...]
+    pipeline: str
+    methods: tuple[Mapping[str, Any], ...]
+    scale: str
+    seeds: tuple[int, ...]
+    trial_ids: Mapping[int, str]
+    code_id: str
+    mapping: str = "auto"
+    needs: tuple[Need, ...] = ()
+    timeout: float | None = None
+    impl: str = "auto"
+    precision: str = "float32"
+    tune: int = 0
+    baseline: bool = False
+
+    @property
+    def cell(self) -> str:
+        """Equal for the groups that share a task, its variant and its scale, and so its data."""
+        return canonical([self.task.target, self.task.path, self.task_version, self.task.params, self.scale])
+
+    @property
+    def digest(self) -> str:
+        """A short name that no other group has."""
+        return self.trial_ids[self.seeds[0]][:12]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a study asks for.
+
+    Attributes:
+        study: its name.
+        skipped: one line for every task or pair that is left out, with the reason.
+        tasks, methods: descriptions by address.
+        task_records, method_records, paper_records: what a store keeps about them.
+    """
+
+    spec: Study
+    groups: tuple[Group, ...]
+    skipped: tuple[str, ...] = ()
+    tasks: Mapping[str, TaskDescription] = field(default_factory=dict)
+    methods: Mapping[str, MethodDescription] = field(default_factory=dict)
+    task_records: tuple[Mapping[str, Any], ...] = ()
+    method_records: tuple[Mapping[str, Any], ...] = ()
+    paper_records: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def study(self) -> str:
+        return self.spec.name
+
+    @property
+    def timeout(self) -> float | None:
+        return self.spec.timeout
+
+    @property
+    def memory_bytes(self) -> int | None:
+        return self.spec.memory
+
+    @property
+    def referee_timeout(self) -> float:
+        return self.spec.referee_timeout
+
+    @property
+    def trials(self) -> int:
+        """Number of trials, whether or not a store has them already."""
+        return sum(len(group.seeds) for group in self.groups)
+
+
+def plan(study: Study, registry: Registry, environ: Mapping[str, str] | None = None) -> Plan:
+    """Expand a study: tasks and variants x pipelines that the task accepts x parameter grids x seeds.
+
+    Raises:
+        HarnessError: an unknown name, a parameter that does not exist or has another type, a pipeline that fits none
+            of the tasks (or not the only one), nothing to run.
+    """
+    return _Planner(study, registry, os.environ if environ is None else environ).plan()
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A pipeline as asked for: its methods, and the settings of each."""
+
+    text: str
+    stages: tuple[tuple[Found[Any], Mapping[str, Any]], ...]
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class _Variant:
+    found: Found[Any]
+    about: TaskDescription
+    params: Mapping[str, Any]
+    name: str
+
+
+class _Planner:
+    def __init__(self, study: Study, registry: Registry, environ: Mapping[str, str]) -> None:
+        self.study = study
+        self.registry = registry
+        self.environ = environ
+        self.skipped: list[str] = []
+        self.known: dict[tuple[str, str, str], Description | Undescribed] = {}
+        self.codes: dict[tuple[str, str], str] = {}
+
+    def plan(self) -> Plan:
+        study = self.study
+        if study.tune:
+            raise HarnessError(f"tune = {study.tune}: tuning is not available yet; use tune = 0")
+        if not study.methods and not study.against:
+            raise HarnessError("no method to run: give one (--method NAME, or methods = [...] in a study)")
+        pipelines = [written for entry in study.methods for written in self.written(entry)]
+        against = [written for text in study.against if text != BASELINES for written in self.written(Entry(text), True)]
+        tasks = [self.registry.task(parse_task(entry.text).name) for entry in study.tasks] or self.registry.tasks
+        self.learn([*tasks, *(found for one in [*pipelines, *against] for found, _ in one.stages)])
+        variants = self.variants()
+        self.refuse_misfits(variants, [*pipelines, *against])
+        groups: dict[str, Group] = {}
+        for variant in variants:
+            fitting = [one for one in [*pipelines, *against] if self.misfit(one, variant) is None]
+            if fitting or not study.methods:
+                fitting += self.baselines(variant)
+            for group in self.groups(variant, fitting):
+                previous = groups.get(group.digest)
+                if previous is None or (previous.baseline and not group.baseline):
+                    groups[group.digest] = group
+        if not groups:
+            raise HarnessError("nothing to run" + "".join(f"; {note}" for note in self.skipped[:3]))
+        return self.result(tuple(groups.values()), variants)
+
+    def written(self, entry: Entry, baseline: bool = False, prefer: str = "") -> Iterator[_Written]:
+        """The pipelines that an entry stands for, one for each point of its grid."""
+        stages = parse_pipeline(entry.text)
+        found = [self.registry.method(stage.name, prefer) for stage in stages]
+        names = list(entry.grid)
+        for point in itertools.product(*entry.grid.values()):
+            settings = [dict(stage.params) for stage in stages]
+            for key, value in {**entry.params, **dict(zip(names, point, strict=True))}.items():
+                _set(stages, settings, key, value, entry.text)
+            yield _Written(entry.text, tuple(zip(found, settings, strict=True)), baseline)
+
+    def learn(self, found: Sequence[Found[Any]]) -> None:
+        """Describe what is not described yet, in one go."""
+        new = [item for item in {_address(item): item for item in found}.values() if _address(item) not in self.known]
+        for item, described in zip(new, describe_all(new, self.environ), strict=True):
+            self.known[_address(item)] = described
+
+    def about(self, found: Found[Any]) -> Any:
+        return require([self.known[_address(found)]])[0]
+
+    def variants(self) -> list[_Variant]:
+        """Every variant to run on; tasks that cannot run here are noted."""
+        found: list[_Variant] = []
+        asked = bool(self.study.tasks)
+        for entry in self.study.tasks or [Entry(self.registry.address(task)) for task in self.registry.tasks]:
+            stage = parse_task(entry.text)
+            task = self.registry.task(stage.name)
+            if not asked and isinstance(self.known[_address(task)], Undescribed):
+                self.skipped.append(f"task {entry.text}: {self.known[_address(task)].reason}")  # type: ignore[union-attr]
+                continue
+            about: TaskDescription = self.about(task)
+            if about.budgets and self.study.scale not in about.budgets:
+                reason = f"task {task.name} has no scale '{self.study.scale}'; known: {', '.join(about.budgets)}"
+                if len(self.study.tasks) == 1:
+                    raise HarnessError(reason)
+                self.skipped.append(reason)
+                continue
+            absent = self.absent(about, task)
+            if absent:
+                self.skipped.append(f"task {task.name}: {absent}")
+                continue
+            for point in itertools.product(*entry.grid.values()):
+                given = {**stage.params, **entry.params, **dict(zip(entry.grid, point, strict=True))}
+                params = variant_params(Stage(stage.name, given, stage.words), about)
+                variant = _Variant(task, about, params, variant_display(params, about))
+                if not any(one.found is task and one.params == params for one in found):
+                    found.append(variant)
+        return found
+
+    def absent(self, about: TaskDescription, task: Found[Any]) -> str:
+        """What a task lacks of its data, or ""."""
+        root = Path(self.environ.get("HARNESS_DATA") or cache_folder(self.environ) / "data")
+        for name in about.datasets:
+            try:
+                dataset = self.registry.dataset(name, task.distribution)
+            except HarnessError as error:
+                return str(error)
+            missing = [file for file in dataset.declaration.files if not (root / file).is_file()]
+            if missing:
+                return f"data set {name} is absent: no {root / missing[0]} (set HARNESS_DATA to the folder that has it)"
+        return ""
+
+    def misfit(self, one: _Written, variant: _Variant) -> str | None:
+        """Why a pipeline cannot run on a task; None if it can."""
+        task = variant.about
+        interfaces = [found.declaration.interface for found, _ in one.stages]
+        fields = [found.declaration.field for found, _ in one.stages]
+        for interface, (found, _) in zip(interfaces, one.stages, strict=True):
+            if task.interfaces and interface not in task.interfaces:
+                accepted = ", ".join(task.interfaces)
+                return f"task {task.name} accepts interface {accepted}; {found.name} is a {interface}"
+        if task.fields and UNSTATED not in fields and not set(fields) & set(task.fields):
+            return f"task {task.name} is for field {', '.join(task.fields)}; {one.text} is of {', '.join(fields)}"
+        reason = misfit(interfaces, task.offers, task.takes)
+        return reason and f"task {task.name}: {reason}"
+
+    def refuse_misfits(self, variants: Sequence[_Variant], pipelines: Sequence[_Written]) -> None:
+        """A pipeline must fit one of the tasks, and a lone task all pipelines; other misfits are noted."""
+        tasks = list({_address(variant.found): variant for variant in variants}.values())
+        for one in {one.text: one for one in pipelines}.values():
+            reasons = [reason for variant in tasks if (reason := self.misfit(one, variant))]
+            if tasks and len(reasons) == len(tasks):
+                others = sum(1 for _ in reasons) - 1
+                more = f" (and {others} more tasks do not fit)" if others else ""
+                raise HarnessError(f"method {one.text} does not fit: {reasons[0]}{more}")
+            if self.study.tasks:
+                self.skipped += [f"{one.text}: {reason}" for reason in reasons]
+
+    def baselines(self, variant: _Variant) -> list[_Written]:
+        """The task's own baselines, where they were asked for."""
+        if BASELINES not in self.study.against:
+            return []
+        task = variant.about
+        found = [
+            one
+            for text in task.baselines
+            for one in self.written(Entry(text), True, variant.found.distribution)
+        ]
+        self.learn([item for one in found for item, _ in one.stages])
+        for one in found:
+            reason = self.misfit(one, variant)
+            if reason:
+                raise HarnessError(f"baseline {one.text} does not fit its own task: {reason}")
+        return found
+
+    def groups(self, variant: _Variant, pipelines: Sequence[_Written]) -> list[Group]:
+        """The groups of one variant; they share a mapping."""
+        made = [self.group(variant, one) for one in pipelines]
+        stacked = all(m["vectorizable"] for g in made for m in g.methods if m["interface"] in IN_THE_STEP)
+        wanted = self.study.mapping
+        if wanted == "vmap" and not stacked:
+            loops = [g.pipeline for g in made for m in g.methods if m["interface"] in IN_THE_STEP and not m["vectorizable"]]
+            raise HarnessError(f"mapping = vmap: {loops[0]} is not declared vectorizable; use auto or loop")
+        mapping = wanted if wanted != "auto" else "auto" if stacked else "loop"
+        return [replace(group, mapping=mapping) for group in made]
+
+    def group(self, variant: _Variant, one: _Written) -> Group:
+        study, task = self.study, variant.about
+        stages = []
+        methods = []
+        shown = []
+        for found, settings in one.stages:
+            about: MethodDescription = self.about(found)
+            address = self.registry.address(found)
+            params = coerce(settings, about.parameters, address)
+            stages.append(_part(found, params))
+            methods.append(_method_row(found, about, params))
+            shown.append(display(address, params, about.parameters))
+        part = _part(variant.found, variant.params)
+        ids = trial_ids(
+            study.seeds,
+            task=f"{part.package}/{part.name}",
+            version=task.version,
+            task_params=part.params,
+            scale=study.scale,
+            pipeline=[(f"{stage.package}/{stage.name}", stage.params) for stage in stages],
+            tune=study.tune,
+            impl=study.impl,
+            precision=study.precision,
+        )
+        return Group(
+            task=part,
+            task_version=task.version,
+            variant=variant.name,
+            stages=tuple(stages),
+            pipeline="+".join(shown),
+            methods=tuple(methods),
+            scale=study.scale,
+            seeds=study.seeds,
+            trial_ids=ids,
+            code_id=code_id([(stage.target, stage.path) for stage in stages], (part.target, part.path)),
+            needs=self.needs(variant, one),
+            timeout=study.timeout,
+            impl=study.impl,
+            precision=study.precision,
+            tune=study.tune,
+            baseline=one.baseline,
+        )
+
+    def needs(self, variant: _Variant, one: _Written) -> tuple[Need, ...]:
+        needs: dict[str, Need] = {}
+        for found in (variant.found, *(found for found, _ in one.stages)):
+            for name, builder in self.about(found).artifacts.items():
+                need = Need(name, builder, self.code(builder, found.path), found.path)
+                if needs.setdefault(name, need) != need:
+                    raise HarnessError(f"{one.text} on {variant.found.name}: two different artifacts are called '{name}'")
+        return tuple(needs.values())
+
+    def code(self, target: str, path: str) -> str:
+        if (target, path) not in self.codes:
+            self.codes[target, path] = code_digest([(target, path)])
+        return self.codes[target, path]
+
+    def result(self, groups: tuple[Group, ...], variants: Sequence[_Variant]) -> Plan:
+        used = {(group.task.target, group.task.path) for group in groups}
+        tasks = {v.found.name: v for v in variants if (v.found.declaration.target, v.found.path) in used}
+        methods = {
+            address: about for address, about in self.known.items() if isinstance(about, MethodDescription)
+        }
+        run = [found for found in self.registry.methods if _address(found) in methods]
+        return Plan(
+            spec=self.study,
+            groups=groups,
+            skipped=tuple(dict.fromkeys(self.skipped)),
+            tasks={name: v.about for name, v in tasks.items()},
+            methods={self.registry.address(found): methods[_address(found)] for found in run},
+            task_records=tuple(task_record(v.found, v.about, self.study.scale, self.canonical) for v in tasks.values()),
+            method_records=tuple(method_records(run, [methods[_address(found)] for found in run])),
+            paper_records=tuple(paper_records(run, self.registry)),
+        )
+
+    def canonical(self, text: str, distribution: str) -> str:
+        """A baseline as the rows will call it; as it is written where it cannot be resolved."""
+        try:
+            one = next(self.written(Entry(text), True, distribution))
+            self.learn([found for found, _ in one.stages])
+            parts = []
+            for found, settings in one.stages:
+                about, address = self.about(found), self.registry.address(found)
+                parts.append(display(address, coerce(settings, about.parameters, address), about.parameters))
+            return "+".join(parts)
+        except HarnessError:
+            return text
+
+
+def _address(found: Found[Any]) -> tuple[str, str, str]:
+    return type(found.declaration).__name__, found.declaration.target, found.path
+
+
+def _part(found: Found[Any], params: Mapping[str, Any]) -> Part:
+    return Part(found.name, found.package, found.declaration.target, dict(params), found.path)
+
+
+def _method_row(found: Found[Any], about: MethodDescription, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "package": found.package,
+        "distribution": found.distribution,
+        "version": found.version,
+        "field": found.declaration.field,
+        "interface": found.declaration.interface,
+        "params": json.dumps(params, sort_keys=True),
+        "vectorizable": about.vectorizable,
+    }
+
+
+def _set(stages: Sequence[Stage], settings: list[dict[str, Any]], key: str, value: Any, text: str) -> None:
+    """Set "parameter", or "stage.parameter" where a pipeline has several stages."""
+    name, _, parameter = key.rpartition(".")
+    if not name and len(stages) == 1:
+        settings[0][parameter] = value
+        return
+    places = [index for index, stage in enumerate(stages) if stage.name == name]
+    if not places:
+        names = [f"{stage.name}.{parameter}" for stage in stages]
+        raise UnknownName(f"setting of pipeline {text}", key, names)
+    settings[places[0]][parameter] = value

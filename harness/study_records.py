@@ -1,0 +1,63 @@
+"""What a store keeps about the tasks, methods and papers of a study, so that boards never need a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from harness.description import MethodDescription, TaskDescription
+from harness.discovery import Found
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
+
+
+def task_record(
+    found: Found[Any], about: TaskDescription, scale: str, canonical: Callable[[str, str], str]
+) -> dict[str, Any]:
+    """A task at its version. `canonical` turns a baseline into the text that the rows carry."""
+    metrics: list[Mapping[str, Any]] = [
+        {**metric, "primary": position == 0} for position, metric in enumerate(about.metrics)
+    ]
+    return {
+        "name": found.name,
+        "package": found.package,
+        "distribution": found.distribution,
+        "version": about.version,
+        "field": found.declaration.field,
+        "offers": about.offers,
+        "takes": about.takes,
+        "metrics": metrics,
+        "baselines": [canonical(text, found.distribution) for text in about.baselines],
+        "reference": canonical(about.reference, found.distribution) if about.reference else "",
+        "budget": dict(about.budgets),
+        "trusted_scoring": about.trusted_scoring,
+        "summary": found.declaration.summary,
+    }
+
+
+def method_records(found: Sequence[Found[Any]], about: Sequence[MethodDescription]) -> list[dict[str, Any]]:
+    """Methods with their place and docstring."""
+    return [
+        {
+            "name": item.name,
+            "package": item.package,
+            "distribution": item.distribution,
+            "version": item.version,
+            "field": item.declaration.field,
+            "interface": item.declaration.interface,
+            "paper": item.declaration.paper,
+            "summary": item.declaration.summary,
+            "doc": described.doc,
+            "file": described.file,
+            "line": described.line,
+        }
+        for item, described in zip(found, about, strict=True)
+    ]
+
+
+def paper_records(found: Iterable[Found[Any]], registry: Registry) -> list[dict[str, Any]]:
+    """The papers that these methods come from, as far as somebody declares them."""
+    papers = [registry.paper(key) for key in dict.fromkeys(item.declaration.paper for item in found) if key]
+    return [asdict(paper.declaration) for paper in papers if paper is not None]

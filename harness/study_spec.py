@@ -1,0 +1,227 @@
+"""What to run, as a person says it: a TOML file, options of a command, or keyword arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, nearest
+from harness.spec import SCALES
+
+MAPPINGS = ("auto", "loop", "vmap")
+IMPLEMENTATIONS = ("auto", "reference", "triton")
+PRECISIONS = ("float32", "float64")
+DEFAULT_SEEDS = 10
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `tasks` or `methods`.
+
+    Attributes:
+        text: in the notation of `harness.notation`.
+        params: settings besides those in `text`; of a pipeline of several stages, "stage.parameter".
+        grid: parameter -> values; every combination is run.
+    """
+
+    text: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Which groups to run.
+
+    Attributes:
+        tasks: none means: every task that accepts one of the pipelines.
+        against: pipelines to compare with; "baselines" adds each task's own.
+        seeds: the seeds themselves.
+        tune: number of tuning draws; 0 for the defaults.
+        mapping: how seeds are run, "auto", "loop" or "vmap".
+        timeout: seconds a trial, or None for no limit.
+        memory: bytes that a group's processes may hold together, or None for no limit.
+        referee_timeout: seconds that preparing or scoring one seed may take.
+        jobs: workers at a time, or None for one a core.
+        executor: name of a declared executor.
+    """
+
+    name: str = ""
+    tasks: tuple[Entry, ...] = ()
+    methods: tuple[Entry, ...] = ()
+    against: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = tuple(range(DEFAULT_SEEDS))
+    scale: str = "small"
+    tune: int = 0
+    mapping: str = "auto"
+    impl: str = "auto"
+    precision: str = "float32"
+    timeout: float | None = None
+    memory: int | None = None
+    referee_timeout: float = 600.0
+    jobs: int | None = None
+    executor: str = "processes"
+
+    @classmethod
+    def make(cls, **settings: Any) -> Study:
+        """A study from keyword arguments; lists may hold texts or tables as in a file, `seeds` may be a count.
+
+        A setting that is None counts as not given.
+
+        Raises:
+            HarnessError: a setting does not exist or its value makes no sense.
+        """
+        return cls().replace(**settings)
+
+    def replace(self, **settings: Any) -> Study:
+        """A copy with settings exchanged; arguments and errors as for `make`."""
+        checked: dict[str, Any] = {}
+        for key, value in settings.items():
+            if key not in KEYS:
+                raise HarnessError(unknown_key(key))
+            if value is not None:
+                checked[key] = _checked(key, value)
+        return dataclasses.replace(self, **checked)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Study:
+        """A study from a TOML file with a table `[study]`; its name is the file's where it gives none.
+
+        Raises:
+            HarnessError: the file cannot be read, is not TOML, or has a key or value that makes no sense; the message
+                says where.
+        """
+        file = Path(path)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise HarnessError(f"cannot read study {file}: {getattr(error, 'strerror', None) or error}") from error
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"line (\d+)", str(error))
+            where = f"{file}:{line.group(1)}" if line else f"{file}"
+            raise HarnessError(f"{where}: not TOML: {error}") from error
+        for key in content:
+            if key != "study":
+                raise HarnessError(f"{file}:{_line(text, key)}: unknown table or key '{key}'; everything is under [study]")
+        table = content.get("study")
+        if not isinstance(table, dict):
+            raise HarnessError(f"{file}: no table [study]")
+        study = cls(name=file.stem)
+        for key, value in table.items():
+            try:
+                study = study.replace(**{key: value})
+            except HarnessError as error:
+                bad = getattr(error, "key", key)
+                raise HarnessError(f"{file}:{_line(text, bad)}: {error}") from error
+        return study
+
+
+KEYS = tuple(item.name for item in dataclasses.fields(Study))
+
+
+class _BadKey(HarnessError):
+    """A key that does not exist inside an entry; `key` is what to look for in the file."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def unknown_key(key: str) -> str:
+    """The message for a setting that does not exist."""
+    near = nearest(key, KEYS)
+    return f"unknown key '{key}' of a study; " + (f"did you mean '{near}'?" if near else f"known: {', '.join(KEYS)}")
+
+
+def _line(text: str, key: str) -> int:
+    """The line on which a key is written; 1 where it cannot be found."""
+    pattern = re.compile(rf"""(?<![\w"'-])["']?{re.escape(key)}["']?\s*(=|\.|\])""")
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.search(line.partition("#")[0]):
+            return number
+    return 1
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key in ("tasks", "methods"):
+        items = [value] if isinstance(value, str | Mapping | Entry) else value
+        if not isinstance(items, Sequence) or not items:
+            raise HarnessError(f"{key}: expected a list of texts or tables, got {value!r}")
+        return tuple(_entry(key, item) for item in items)
+    if key == "against":
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
+            raise HarnessError(f"against: expected 'baselines' or pipelines, got {value!r}")
+        return tuple(items)
+    if key == "seeds":
+        return _seeds(value)
+    choices = {"scale": SCALES, "mapping": MAPPINGS, "impl": IMPLEMENTATIONS, "precision": PRECISIONS}.get(key)
+    if choices is not None and value not in choices:
+        near = nearest(str(value), choices)
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise HarnessError(f"{key}: expected {', '.join(choices)}, got {value!r}{hint}")
+    if key in ("name", "executor") and not isinstance(value, str):
+        raise HarnessError(f"{key}: expected text, got {value!r}")
+    if key == "tune" and (type(value) is not int or value < 0):
+        raise HarnessError(f"tune: expected 0 or a number of draws, got {value!r}")
+    if key == "jobs" and (type(value) is not int or value < 1):
+        raise HarnessError(f"jobs: expected a number of workers, 1 or more, got {value!r}")
+    if key == "memory" and (type(value) is not int or value < 1):
+        raise HarnessError(f"memory: expected a number of bytes, got {value!r}")
+    if key not in ("timeout", "referee_timeout"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise HarnessError(f"{key}: expected seconds above 0, got {value!r}")
+    return float(value)
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if type(value) is int:
+        if value < 1:
+            raise HarnessError(f"seeds: expected a count of 1 or more, or a list of seeds, got {value}")
+        return tuple(range(value))
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise HarnessError(f"seeds: expected a count of 1 or more, or a list of seeds, got {value!r}")
+    if any(type(seed) is not int or not 0 <= seed < 2**31 for seed in value) or len(set(value)) < len(value):
+        raise HarnessError(f"seeds: expected different whole numbers from 0 to 2147483647, got {list(value)!r}")
+    return tuple(value)
+
+
+def _entry(key: str, item: Any) -> Entry:
+    if isinstance(item, Entry):
+        return item
+    if isinstance(item, str):
+        return Entry(item)
+    if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
+        raise HarnessError(f"{key}: expected a text or a table with a name, got {item!r}")
+    accepted = ("name", "params", "grid")
+    for name in item:
+        if name not in accepted:
+            near = nearest(name, accepted)
+            hint = f"; did you mean '{near}'?" if near else f"; known: {', '.join(accepted)}"
+            raise _BadKey(f"unknown key '{name}' of '{item['name']}' in {key}{hint}", name)
+    grid = _flat(item.get("grid", {}), f"grid of '{item['name']}'")
+    for name, values in grid.items():
+        if not isinstance(values, list | tuple) or not values:
+            raise _BadKey(f"grid of '{item['name']}': {name} is {values!r}; expected a list of values", name)
+    return Entry(item["name"], _flat(item.get("params", {}), f"params of '{item['name']}'"), grid)
+
+
+def _flat(table: Any, what: str) -> dict[str, Any]:
+    """{"focal": {"gamma": 1}} and {"focal.gamma": 1} alike become {"focal.gamma": 1}."""
+    if not isinstance(table, Mapping):
+        raise HarnessError(f"{what}: expected a table, got {table!r}")
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": item for inner, item in value.items()}
+        else:
+            flat[name] = value
+    return flat
