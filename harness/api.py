@@ -30,8 +30,8 @@ def method(name: str, plugins: Sequence[str] = (), **params: Any) -> Any:
 
     registry = Registry.load(plugins)
     found = registry.method(name)
-    description = describe(registry, methods=[name]).methods[name]
-    filled = coerce(params, description)
+    description = describe(registry, name)[name]
+    filled = coerce(params, description.parameters, name)
     return resolve(found.declaration.target, found.path)(**filled)
 
 
@@ -47,7 +47,6 @@ def run(
     force: bool = False,
     quiet: bool = True,
     device: str = "cpu",
-    memory_bytes: int | None = None,
     **settings: Any,
 ) -> Summary:
     """Run a study; what the store has already is not run again.
@@ -81,12 +80,11 @@ def run(
     return run_plan(
         expanded,
         Store(store),
-        executor_named(expanded.executor, expanded.jobs or cores()),
+        executor_named(expanded.spec.executor, expanded.spec.jobs or cores()),
         make_progress(quiet),
         Choice(stale, retry, force),
         registry.hooks,
         device,
-        memory_bytes,
     )
 
 

@@ -22,6 +22,12 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or default) / "harness"
 
 
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where data sets lie: `$HARNESS_DATA`, or `data` in the cache folder."""
+    environ = os.environ if environ is None else environ
+    return Path(environ.get("HARNESS_DATA") or cache_folder(environ) / "data")
+
+
 def read(file: Path) -> dict[str, Any] | None:
     """A JSON object that was kept, or None where there is none or it is damaged."""
     try:

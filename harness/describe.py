@@ -7,8 +7,6 @@ twice starts no second worker.
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -52,7 +50,9 @@ def describe(registry: Registry, *names: str) -> dict[str, Description]:
     methods = {item.name for item in registry.methods}
     found: list[Found[Any]] = []
     for name in names:
-        is_task = name.rpartition("/")[2] not in methods and any(t.name == name.rpartition("/")[2] for t in registry.tasks)
+        is_task = name.rpartition("/")[2] not in methods and any(
+            t.name == name.rpartition("/")[2] for t in registry.tasks
+        )
         found.append(registry.task(name) if is_task else registry.method(name))
     return dict(zip(names, require(describe_all(found)), strict=True))
 
@@ -169,9 +169,7 @@ class LocalPlugin:
     declared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def discover_local(
-    plugin: str, environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT
-) -> LocalPlugin:
+def discover_local(plugin: str, environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> LocalPlugin:
     """Let a describe worker load a file, a folder or an importable module, and say what it declares.
 
     Raises:
@@ -189,7 +187,11 @@ def discover_local(
         if not file:
             raise HarnessError(f"no plugin '{plugin}': neither a file, a folder, nor a module that can be imported")
         files, code = [Path(file)], ""
-    kept_at = cache.cache_folder(environ) / "describe" / f"{_digest([_settings(), path, module, code, _bytes_digest(files)])}.json"
+    kept_at = (
+        cache.cache_folder(environ)
+        / "describe"
+        / f"{_digest([_settings(), path, module, code, _bytes_digest(files)])}.json"
+    )
     started = time.perf_counter()
     kept = cache.read(kept_at)
     if kept is None:
@@ -200,9 +202,7 @@ def discover_local(
         if not kept["faults"]:
             cache.write(kept_at, kept)
     declared = {kind: [_restore(kind, item) for item in items] for kind, items in kept["declared"].items()}
-    return LocalPlugin(
-        module, path, file, "; ".join(kept["faults"]), time.perf_counter() - started, declared
-    )
+    return LocalPlugin(module, path, file, "; ".join(kept["faults"]), time.perf_counter() - started, declared)
 
 
 def _is_module(name: str) -> bool:

@@ -126,7 +126,9 @@ def describe_task(cls: Any, name: str, target: str) -> TaskDescription:
         _among(interface, INTERFACES, "interfaces")
     baselines = list(cls.baselines)
     if cls.reference and cls.reference not in baselines:
-        raise Unusable(f"reference '{cls.reference}' is none of the baselines: {', '.join(baselines) or 'there are none'}")
+        raise Unusable(
+            f"reference '{cls.reference}' is none of the baselines: {', '.join(baselines) or 'there are none'}"
+        )
     if type(cls.version) is not int or cls.version < 1:
         raise Unusable(f"version is {cls.version!r}; expected 1, 2, ...")
     return TaskDescription(
@@ -187,7 +189,9 @@ def _space(space: Mapping[str, Any], parameters: tuple[Parameter, ...] | None) -
             continue
         sound = isinstance(what, tuple) and len(what) in (2, 3) and all(_number(end) for end in what[:2])
         if not sound or what[0] >= what[1] or what[2:] not in ((), ("log",)):
-            raise Unusable(f"space of '{name}' is {what!r}; expected (low, high), (low, high, 'log') or a list of choices")
+            raise Unusable(
+                f"space of '{name}' is {what!r}; expected (low, high), (low, high, 'log') or a list of choices"
+            )
         if what[2:] and what[0] <= 0:
             raise Unusable(f"space of '{name}' is {what!r}; a log range begins above 0")
         found[name] = json_value(what, f"space of '{name}'")
@@ -204,7 +208,9 @@ def _builders(artifacts: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
         module = sys.modules.get(getattr(builder, "__module__", ""))
         qualified = getattr(builder, "__qualname__", "")
         if module is None or getattr(module, qualified, None) is not builder:
-            raise Unusable(f"artifact '{name}' is built by {builder!r}; expected a function at the top level of a module")
+            raise Unusable(
+                f"artifact '{name}' is built by {builder!r}; expected a function at the top level of a module"
+            )
         found[str(name)] = f"{module.__name__}:{qualified}"
     return found
 
@@ -266,9 +272,7 @@ def plugin_declarations(module_name: str, path: str) -> dict[str, Any]:
     if not any(haul.found.values()) and not haul.broken:
         raise Unusable("it declares nothing: it has neither a hook nor a class that implements an interface")
     return {
-        "declared": {
-            kind: [_plain(item.declaration, module_name) for item in haul.found[kind]] for kind in KINDS
-        },
+        "declared": {kind: [_plain(item.declaration, module_name) for item in haul.found[kind]] for kind in KINDS},
         "faults": [item.reason for item in haul.broken],
     }
 
@@ -289,11 +293,16 @@ def offered_classes(module: ModuleType) -> dict[str, list[Any]]:
     methods: list[Method] = []
     tasks: list[Task] = []
     for name, cls in vars(module).items():
-        if not inspect.isclass(cls) or cls.__module__ != module.__name__ or name.startswith("_") or name != cls.__name__:
+        if (
+            not inspect.isclass(cls)
+            or cls.__module__ != module.__name__
+            or name.startswith("_")
+            or name != cls.__name__
+        ):
             continue
         if inspect.isabstract(cls):
             continue
-        summary = (inspect.cleandoc(cls.__doc__).splitlines() or [""])[0] if vars(cls).get("__doc__") else ""
+        summary = (inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines() or [""])[0]
         kebab, about = kebab_case(name), str(getattr(cls, "field", "local"))
         if issubclass(cls, interfaces.BaseTask):
             tasks.append(Task(kebab, about, cls, summary))

@@ -247,7 +247,7 @@ def fault(item: Any, kind: str) -> str:
     pattern = _KEBAB if kind in ("methods", "tasks") else _WORD
     if not isinstance(name, str) or not pattern.fullmatch(name):
         return f"{what}: a name is written in kebab-case ('my-loss')"
-    for item_field in fields(item):
+    for item_field in fields(expected):
         value = getattr(item, item_field.name)
         if item_field.type == "str" and not isinstance(value, str):
             return f"{what}: {item_field.name} is {value!r}; expected text"

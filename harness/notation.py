@@ -89,8 +89,11 @@ class _Reader:
 
     def fail(self, expected: str) -> HarnessError:
         rest = self.text[self.at :]
-        return HarnessError(f"{self.what} '{self.text}': expected {expected} at '{rest}'" if rest else
-                            f"{self.what} '{self.text}': expected {expected} at the end")
+        return HarnessError(
+            f"{self.what} '{self.text}': expected {expected} at '{rest}'"
+            if rest
+            else f"{self.what} '{self.text}': expected {expected} at the end"
+        )
 
     def skip(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():
@@ -291,6 +294,8 @@ def check_value(value: Any, schema: Mapping[str, Any], what: str, strict: bool =
     if kind == "union":
         return _check_union(value, schema, what, strict)
     if kind == "enum":
+        if value is None and "none" in schema["enum"]:  # an unquoted none, where the word is a choice
+            return "none"
         match = [option for option in schema["enum"] if option == value and type(option) is type(value)]
         if match:
             return match[0]

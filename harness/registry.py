@@ -7,6 +7,7 @@ about a method beyond its declaration comes from `harness.describe`.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ class Registry:
         self.executors: list[Found[Executor]] = _sorted(found["executors"])
         self.plugins: list[Plugin] = haul.plugins
         self.broken: list[Broken] = haul.broken
+        self._names = Counter((type(item.declaration), item.name) for items in found.values() for item in items)
         self._managers = list(zip(haul.plugins, haul.managers, strict=True))
 
     @classmethod
@@ -107,11 +109,8 @@ class Registry:
 
     def address(self, found: Found[Any]) -> str:
         """What `found` is called on a command line: its name, or "distribution/name" where the name is not enough."""
-        for items in (self.methods, self.tasks, self.metrics, self.datasets, self.executors):
-            if isinstance(found.declaration, type(items[0].declaration) if items else ()):
-                same = [item for item in items if item.name == found.name]
-                return found.name if len(same) < 2 else f"{found.distribution}/{found.name}"
-        return found.name
+        shared = self._names[type(found.declaration), found.name] > 1
+        return f"{found.distribution}/{found.name}" if shared else found.name
 
     def notify(self, event: str, **arguments: Any) -> list[str]:
         """Call an event hook of every plugin; one that raises hurts neither the others nor the study.

@@ -110,4 +110,6 @@ def json_value(value: Any, what: str) -> Any:
         return {str(key): json_value(item, what) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [json_value(item, what) for item in value]
-    raise Unusable(f"{what} is {value!r}, a {type(value).__name__}; expected a number, text, true, false, null or a list")
+    raise Unusable(
+        f"{what} is {value!r}, a {type(value).__name__}; expected a number, text, true, false, null or a list"
+    )

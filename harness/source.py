@@ -169,7 +169,9 @@ def _parse(file: str, _mtime_ns: int, _size: int) -> _Parsed:
     pieces: list[str] = []
     imports: list[tuple[int, str, tuple[str, ...]]] = []
     _write(tree, pieces, imports)
-    return _Parsed(blake2b("".join(pieces).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(), tuple(imports))
+    return _Parsed(
+        blake2b("".join(pieces).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(), tuple(imports)
+    )
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -7,17 +7,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from harness.cache import cache_folder
+from harness.cache import data_folder
 from harness.describe import Undescribed, describe_all, require
 from harness.description import Description, MethodDescription, TaskDescription
 from harness.discovery import Found
 from harness.errors import HarnessError, UnknownName
 from harness.execution.job import Part
+from harness.fit import refusal
 from harness.identity import canonical, code_digest, code_id, trial_ids
-from harness.interfaces.chain import misfit
 from harness.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
 from harness.registry import Registry
 from harness.study_records import method_records, paper_records, task_record
@@ -27,7 +26,6 @@ __all__ = ["Group", "Need", "Plan", "Study", "plan"]
 
 IN_THE_STEP = ("term", "recipe-change", "gradient-rule")
 BASELINES = "baselines"
-UNSTATED = "local"  # the field of a method whose author named none; it restricts nothing
 
 
 @dataclass(frozen=True)
@@ -177,7 +175,9 @@ class _Planner:
         if not study.methods and not study.against:
             raise HarnessError("no method to run: give one (--method NAME, or methods = [...] in a study)")
         pipelines = [written for entry in study.methods for written in self.written(entry)]
-        against = [written for text in study.against if text != BASELINES for written in self.written(Entry(text), True)]
+        against = [
+            written for text in study.against if text != BASELINES for written in self.written(Entry(text), True)
+        ]
         tasks = [self.registry.task(parse_task(entry.text).name) for entry in study.tasks] or self.registry.tasks
         self.learn([*tasks, *(found for one in [*pipelines, *against] for found, _ in one.stages)])
         variants = self.variants()
@@ -246,7 +246,7 @@ class _Planner:
 
     def absent(self, about: TaskDescription, task: Found[Any]) -> str:
         """What a task lacks of its data, or ""."""
-        root = Path(self.environ.get("HARNESS_DATA") or cache_folder(self.environ) / "data")
+        root = data_folder(self.environ)
         for name in about.datasets:
             try:
                 dataset = self.registry.dataset(name, task.distribution)
@@ -259,17 +259,7 @@ class _Planner:
 
     def misfit(self, one: _Written, variant: _Variant) -> str | None:
         """Why a pipeline cannot run on a task; None if it can."""
-        task = variant.about
-        interfaces = [found.declaration.interface for found, _ in one.stages]
-        fields = [found.declaration.field for found, _ in one.stages]
-        for interface, (found, _) in zip(interfaces, one.stages, strict=True):
-            if task.interfaces and interface not in task.interfaces:
-                accepted = ", ".join(task.interfaces)
-                return f"task {task.name} accepts interface {accepted}; {found.name} is a {interface}"
-        if task.fields and UNSTATED not in fields and not set(fields) & set(task.fields):
-            return f"task {task.name} is for field {', '.join(task.fields)}; {one.text} is of {', '.join(fields)}"
-        reason = misfit(interfaces, task.offers, task.takes)
-        return reason and f"task {task.name}: {reason}"
+        return refusal([found.declaration for found, _ in one.stages], variant.about, one.text)
 
     def refuse_misfits(self, variants: Sequence[_Variant], pipelines: Sequence[_Written]) -> None:
         """A pipeline must fit one of the tasks, and a lone task all pipelines; other misfits are noted."""
@@ -288,11 +278,7 @@ class _Planner:
         if BASELINES not in self.study.against:
             return []
         task = variant.about
-        found = [
-            one
-            for text in task.baselines
-            for one in self.written(Entry(text), True, variant.found.distribution)
-        ]
+        found = [one for text in task.baselines for one in self.written(Entry(text), True, variant.found.distribution)]
         self.learn([item for one in found for item, _ in one.stages])
         for one in found:
             reason = self.misfit(one, variant)
@@ -306,7 +292,9 @@ class _Planner:
         stacked = all(m["vectorizable"] for g in made for m in g.methods if m["interface"] in IN_THE_STEP)
         wanted = self.study.mapping
         if wanted == "vmap" and not stacked:
-            loops = [g.pipeline for g in made for m in g.methods if m["interface"] in IN_THE_STEP and not m["vectorizable"]]
+            loops = [
+                g.pipeline for g in made for m in g.methods if m["interface"] in IN_THE_STEP and not m["vectorizable"]
+            ]
             raise HarnessError(f"mapping = vmap: {loops[0]} is not declared vectorizable; use auto or loop")
         mapping = wanted if wanted != "auto" else "auto" if stacked else "loop"
         return [replace(group, mapping=mapping) for group in made]
@@ -360,7 +348,9 @@ class _Planner:
             for name, builder in self.about(found).artifacts.items():
                 need = Need(name, builder, self.code(builder, found.path), found.path)
                 if needs.setdefault(name, need) != need:
-                    raise HarnessError(f"{one.text} on {variant.found.name}: two different artifacts are called '{name}'")
+                    raise HarnessError(
+                        f"{one.text} on {variant.found.name}: two different artifacts are called '{name}'"
+                    )
         return tuple(needs.values())
 
     def code(self, target: str, path: str) -> str:
@@ -371,9 +361,7 @@ class _Planner:
     def result(self, groups: tuple[Group, ...], variants: Sequence[_Variant]) -> Plan:
         used = {(group.task.target, group.task.path) for group in groups}
         tasks = {v.found.name: v for v in variants if (v.found.declaration.target, v.found.path) in used}
-        methods = {
-            address: about for address, about in self.known.items() if isinstance(about, MethodDescription)
-        }
+        methods = {address: about for address, about in self.known.items() if isinstance(about, MethodDescription)}
         run = [found for found in self.registry.methods if _address(found) in methods]
         return Plan(
             spec=self.study,

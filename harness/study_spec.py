@@ -109,7 +109,9 @@ class Study:
             raise HarnessError(f"{where}: not TOML: {error}") from error
         for key in content:
             if key != "study":
-                raise HarnessError(f"{file}:{_line(text, key)}: unknown table or key '{key}'; everything is under [study]")
+                raise HarnessError(
+                    f"{file}:{_line(text, key)}: unknown table or key '{key}'; everything is under [study]"
+                )
         table = content.get("study")
         if not isinstance(table, dict):
             raise HarnessError(f"{file}: no table [study]")
@@ -118,7 +120,7 @@ class Study:
             try:
                 study = study.replace(**{key: value})
             except HarnessError as error:
-                bad = getattr(error, "key", key)
+                bad = error.key if isinstance(error, _BadKey) else key
                 raise HarnessError(f"{file}:{_line(text, bad)}: {error}") from error
         return study
 

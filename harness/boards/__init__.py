@@ -1,1 +1,1 @@
-
+"""Boards: rankings over part of a store."""

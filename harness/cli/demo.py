@@ -21,7 +21,7 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     which method is better.
     """
     from harness.boards.plain import board, render
-    from harness.cli.run import DEFAULT_MEMORY, say_summary
+    from harness.cli.run import say_summary
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
@@ -41,10 +41,9 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     summary = run_plan(
         expanded,
         rows,
-        executor_named(expanded.executor, expanded.jobs or cores()),
+        executor_named(expanded.spec.executor, expanded.spec.jobs or cores()),
         make_progress(quiet),
         events=registry.hooks,
-        memory_bytes=DEFAULT_MEMORY,
     )
     say_summary(summary, expanded)
     click.echo()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)i?B?", re.IGNORECASE)
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-DEFAULT_MEMORY = 8 * 2**30
 
 
 @click.command()
@@ -69,6 +68,7 @@ def run(
     from harness.results.store import Store
 
     registry = Registry.load(plugins)
+    settings["memory"] = memory_bytes(memory) if memory else None
     plan = make_plan(study, settings, registry)
     rows = Store(store)
     choice = Choice(stale, retry, force)
@@ -77,18 +77,17 @@ def run(
     summary = run_plan(
         plan,
         rows,
-        executor_named(plan.executor, plan.jobs or cores()),
+        executor_named(plan.spec.executor, plan.spec.jobs or cores()),
         make_progress(quiet or as_json),
         choice,
         registry.hooks,
         device,
-        memory_bytes(memory) if memory else DEFAULT_MEMORY,
     )
     if as_json:
         click.echo(json.dumps(summary_json(summary)))
     else:
         say_summary(summary, plan)
-        if plan.against and not summary.interrupted:
+        if plan.spec.against and not summary.interrupted:
             say_against(plan, rows)
     return summary.exit_code
 
@@ -127,18 +126,18 @@ def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
                 "trial_seconds": known,
             }
         )
-    facts = {"groups": lines, "trials": todo.trials, **left_alone(todo), "notes": list(plan.notes)}
+    facts = {"groups": lines, "trials": todo.trials, **left_alone(todo), "notes": list(plan.skipped)}
     if as_json:
         click.echo(json.dumps(facts))
         return 0
     for line in lines:
         time = "" if line["trial_seconds"] is None else f", {line['trial_seconds']:.2f} s a trial"
         click.echo(f"{line['task']}[{line['variant']}] {line['pipeline']}: {len(line['seeds'])} seeds ({line['mapping']}{time})")
-    for note in plan.notes:
+    for note in plan.skipped:
         click.echo(f"note: {note}")
     total = sum((line["trial_seconds"] or 0.0) * len(line["seeds"]) for line in lines)
     unknown = sum(line["trial_seconds"] is None for line in lines)
-    about = f", about {total / (plan.jobs or cores()):.0f} s" if total else ""
+    about = f", about {total / (plan.spec.jobs or cores()):.0f} s" if total else ""
     click.echo(f"{todo.trials} trials in {len(lines)} groups{about}" + (f" ({unknown} groups never timed)" if unknown else ""))
     say_left_alone(todo)
     return 0
@@ -146,7 +145,7 @@ def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
 
 def estimate(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], float]:
     """Mean seconds of a trial in earlier rows, by (task, variant, scale, pipeline)."""
-    if not store.exists():
+    if store.empty():
         return {}
     sql = "select task, variant, scale, pipeline, avg(wall_seconds) from trials group by all"
     return {tuple(row[:4]): row[4] for row in store.connection().execute(sql).fetchall()}
@@ -169,7 +168,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def say_summary(summary: Summary, plan: Plan) -> None:
     """Print what a run did and what was left alone."""
-    for note in plan.notes:
+    for note in plan.skipped:
         click.echo(f"note: {note}")
     counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.most_common())
     click.echo(f"{sum(summary.statuses.values())} trials run{f': {counts}' if counts else ''}; rows in {summary.store}")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from harness.results.store import Store
     from harness.study import Group, Plan
 
-REFEREE_SECONDS = 600.0  # for preparing or scoring one seed
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -127,7 +125,6 @@ def run_plan(
     choice: Choice | None = None,
     events: Any = None,
     device: str = "cpu",
-    memory_bytes: int | None = None,
 ) -> Summary:
     """Run what the store lacks of a plan.
 
@@ -135,7 +132,6 @@ def run_plan(
         make_executor: called once, only when there is something to run.
         events: a pluggy hook caller (`registry.hooks`) for the event hooks, or None.
         device: "cpu" or "cuda".
-        memory_bytes: what a group may hold, None for no limit.
     """
     todo = missing(plan, store, choice or Choice())
     summary = Summary(Counter(), todo, str(store.path))
@@ -157,8 +153,8 @@ def run_plan(
                 revision=revision(str(Path.cwd())),
             )
             settings = Settings(
-                Limits(seconds=plan.timeout, memory_bytes=memory_bytes),
-                Limits(seconds=REFEREE_SECONDS, memory_bytes=memory_bytes),
+                Limits(seconds=plan.timeout, memory_bytes=plan.memory_bytes),
+                Limits(seconds=plan.referee_timeout, memory_bytes=plan.memory_bytes),
             )
             artifacts = Artifacts(Path(store.path) / "artifacts", executor)
             flow = Flow(executor, folder, artifacts, settings, provenance, store.commit)

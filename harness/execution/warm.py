@@ -6,9 +6,13 @@ autograd engine may start threads, and a process with threads must not fork.
 
 from __future__ import annotations
 
+import os
+
 
 def warm_up() -> None:
     """Import numpy and torch and take one optimizer step, in a single thread."""
+    # Some steps ask whether there is a GPU; asked this way, the driver is not initialised, which no fork would survive.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import numpy
     import torch
     import torch._dynamo

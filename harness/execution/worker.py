@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,6 @@ def _tuples(value: Any) -> Any:
 def run_group(payload: dict[str, Any]) -> dict[str, Any]:
     """Run the trials of a group job (as JSON) and report on each seed."""
     job = GroupJob.from_json(payload)
-    torch.set_default_dtype(getattr(torch, job.precision))
     task = instance(job.task)
 
     def run(context: TrialContext) -> Mapping[str, Array]:
@@ -66,7 +66,6 @@ def run_group(payload: dict[str, Any]) -> dict[str, Any]:
 def run_artifact(payload: dict[str, Any]) -> dict[str, Any]:
     """Build one artifact for several seeds. `payload` has a group job whose task names the builder, and no pipeline."""
     job = GroupJob.from_json(payload)
-    torch.set_default_dtype(getattr(torch, job.precision))
     builder = resolve(job.task.target, job.task.path)
 
     def run(context: TrialContext) -> Mapping[str, Array]:
@@ -99,8 +98,23 @@ def run_seeds(job: GroupJob, run: Run) -> list[SeedReport]:
 
     Path(job.folder).mkdir(parents=True, exist_ok=True)
     clock = TrainingClock(job)
-    turns = take_turns(job.seeds, [body(seed) for seed in job.seeds], clock.train)
+    with torch_settings(job):
+        turns = take_turns(job.seeds, [body(seed) for seed in job.seeds], clock.train)
     return [_report(seed, turn, contexts.get(seed), clock) for seed, turn in zip(job.seeds, turns, strict=True)]
+
+
+@contextlib.contextmanager
+def torch_settings(job: GroupJob) -> Iterator[None]:
+    """The job's precision, and one thread at scales smoke and small; what was set before comes back."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, job.precision))
+    if job.scale != "full":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
 
 
 class TrainingClock:

@@ -84,7 +84,8 @@ class RandomModule(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("stream_key", torch.zeros((), dtype=torch.int64), persistent=False)
+        # zero would be a weak key
+        self.register_buffer("stream_key", torch.tensor(name_key("harness.nn"), dtype=torch.int64), persistent=False)
         self.register_buffer("stream_counter", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def next_key(self) -> Tensor:

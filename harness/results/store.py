@@ -169,7 +169,7 @@ class Store:
         finally:
             connection.close()
 
-    def table(self, sql: str, parameters: Sequence[Any] = (), **tables: pa.Table) -> pa.Table:
+    def table(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), **tables: pa.Table) -> pa.Table:
         """The answer to a query as an arrow table; `tables` can be named in it."""
         import duckdb
 
@@ -178,13 +178,13 @@ class Store:
                 with self.reading() as connection:
                     for name, table in tables.items():
                         connection.register(name, table)
-                    return connection.sql(sql, params=list(parameters)).to_arrow_table()
+                    return connection.sql(sql, params=parameters).to_arrow_table()
             except duckdb.IOException:
                 if attempt == 2:  # a compaction may have moved the files twice, hardly thrice
                     raise
         raise AssertionError("unreachable")
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:
         """The answer to a query as a pandas DataFrame."""
         frame: pd.DataFrame = self.table(sql, parameters).to_pandas()
         return frame

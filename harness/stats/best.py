@@ -24,7 +24,8 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 EXACT_SEEDS = 12
 FLIPS = 2048
-_TIE = 1e-9
+_TIE = 1e-6
+_BLOCK = 512
 
 
 def best_group(values: Array, level: float = 0.05, rng: np.random.Generator | None = None) -> Array:
@@ -77,32 +78,31 @@ def sign_flips(seeds: int, rng: np.random.Generator | None = None) -> Array:
 def _beaten(values: Array, signs: Array, level: float) -> Array:
     """(m,) which columns some other beats, judged among themselves."""
     weight, reach = _pairs(values)
-    sums = np.ascontiguousarray((signs @ values).T)
+    flips = np.ascontiguousarray(signs.T, np.float32)
     limit = int(np.floor(level * 2 * len(signs) + 1e-9))  # flips that may reach the observed value of a beaten column
-    return np.array([_column(j, sums, weight[j], reach[j], limit) for j in range(values.shape[1])])
+    observed = ((values.sum(axis=0)[:, None] - values.sum(axis=0)) * weight).max(axis=0) - _TIE
+    columns = range(values.shape[1])
+    return np.array([_column(values, j, observed[j], weight[j], reach[j], flips, limit) for j in columns])
 
 
-def _column(j: int, sums: Array, weight: Array, reach: Array, limit: int) -> bool:
+def _column(values: Array, j: int, observed: float, weight: Array, reach: Array, flips: Array, limit: int) -> bool:
     """Whether some rival beats column j.
 
     A rival whose r can never reach the observed value is left out at once, and the flips end as soon as too many of
-    them have reached it: few columns need all rivals under all flips.
+    them have reached it: few columns need all rivals under all flips. Differences are scaled in float64; r, at most 1,
+    is then formed in float32, and a tie within 1e-6 counts as reached.
     """
-    observed = ((sums[:, 0] - sums[j, 0]) * weight).max() - _TIE
     if observed <= 0:
         return False
     rivals = np.flatnonzero(reach >= observed)
-    weight = weight[rivals][:, None]
+    scaled = ((values[:, rivals] - values[:, j : j + 1]) * weight[rivals]).T.astype(np.float32)
     count, start, size = 0, 0, 64
-    while start < sums.shape[1]:
-        block = slice(start, start + size)
-        ratio = sums[rivals, block]
-        ratio -= sums[j, block]
-        ratio *= weight
+    while start < flips.shape[1]:
+        ratio = scaled @ flips[:, start : start + size]
         count += int((ratio.max(axis=0) >= observed).sum() + (ratio.min(axis=0) <= -observed).sum())
         if count > limit:
             return False
-        start, size = start + size, min(2 * size, 512)
+        start, size = start + size, min(2 * size, _BLOCK)
     return True
 
 

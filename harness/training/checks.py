@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.training.session import Session
 
 
-def check_recipe(recipe: Recipe, length: int) -> None:
+def check_recipe(recipe: Recipe) -> None:
     """Names that refer to each other, and lengths.
 
     Raises:
@@ -25,8 +25,9 @@ def check_recipe(recipe: Recipe, length: int) -> None:
         raise HarnessError("a recipe needs a network 'model'; it has " + (", ".join(recipe.networks) or "none"))
     if not recipe.sources:
         raise HarnessError("a recipe needs at least one source of data")
-    if length < 0:
-        raise HarnessError(f"the number of steps must not be negative, and {length} is")
+    for name, source in recipe.sources.items():
+        if source.batch < 1:
+            raise HarnessError(f"source '{name}' has batch {source.batch}; it must be at least 1")
     for name in recipe.weights:
         if name not in recipe.terms:
             raise UnknownName("term in the weights of a recipe", name, recipe.terms)

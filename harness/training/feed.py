@@ -54,8 +54,6 @@ class Feed:
         self.last = False
 
     def _check(self, source: Source) -> None:
-        if source.batch < 1:
-            raise HarnessError(f"source '{self.name}' has batch {source.batch}; it must be at least 1")
         if self.batches < 1:
             raise HarnessError(
                 f"source '{self.name}' gives no batch: {self.examples} examples, batch {source.batch}"
@@ -147,5 +145,7 @@ def _checked_index(name: str, source: Source) -> Array:
     if index.ndim != 1 or index.dtype.kind not in "iu":
         raise HarnessError(f"the index of source '{name}' must be one row of integers, not {index.dtype} {index.shape}")
     if len(index) and (index.min() < 0 or index.max() >= n):
-        raise HarnessError(f"the index of source '{name}' reaches from {index.min()} to {index.max()}; it has {n} examples")
+        raise HarnessError(
+            f"the index of source '{name}' reaches from {index.min()} to {index.max()}; it has {n} examples"
+        )
     return index.astype(np.int64)

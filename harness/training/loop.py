@@ -81,9 +81,7 @@ class LoopSession(Session):
                 total, means = step.objective(wanted or terms)
                 if not total.requires_grad:
                     raise HarnessError("no term of the objective depends on a parameter that is being trained")
-                found = torch.autograd.grad(
-                    total, list(leaves.values()), allow_unused=True, materialize_grads=True
-                )
+                found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
             recorded.merge(Recorded(means, step.writes, step.logs, changed_buffers(self, caller, self._layout)))
             return dict(zip(leaves, found, strict=True))
 
@@ -103,9 +101,7 @@ class LoopSession(Session):
         return {name: found[name] for name in names}, recorded
 
 
-def changed_buffers(
-    session: Session, caller: FunctionalCaller, layout: Mapping[str, list[tuple[str, str]]]
-) -> Tensors:
+def changed_buffers(session: Session, caller: FunctionalCaller, layout: Mapping[str, list[tuple[str, str]]]) -> Tensors:
     """The buffers of the modules that an evaluation has called in training mode, as it left them."""
     return {
         full: caller.tensors[module][local].detach()

@@ -66,7 +66,7 @@ def build_parts(seed: int, recipe: Recipe, start: Trained | None, dtype: torch.d
     parts = Parts()
     for name, network in recipe.networks.items():
         if not network.average_of:
-            parts.modules[name] = _network(seed, name, network, start)
+            parts.modules[name] = _network(seed, name, network, start, dtype)
     for name, network in recipe.networks.items():
         if network.average_of:
             parts.modules[name] = _average(seed, name, network, parts.modules, start)
@@ -105,13 +105,14 @@ def _collect(parts: Parts, name: str, module: nn.Module, learns: bool) -> None:
             parts.counters += (f"{full}stream_counter",)
 
 
-def _network(seed: int, name: str, network: Network, start: Trained | None) -> nn.Module:
+def _network(seed: int, name: str, network: Network, start: Trained | None, dtype: torch.dtype) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         _seed(seed, f"init/{name}")
         module = network.factory(**network.options)
     if not isinstance(module, nn.Module):
         raise HarnessError(f"the factory of network '{name}' made a {type(module).__name__}, not a torch.nn.Module")
     initialise(module, seed, name)
+    module.to(dtype=dtype)  # drawn in torch's own precision, loaded in that of training
     if network.start:
         load_weights(module, network.start, f"the start of network '{name}'")
     if start is not None and name in start.weights:

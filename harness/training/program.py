@@ -104,9 +104,7 @@ class Evaluation(Step):
         plain: bool = False,
     ) -> None:
         self.number, self.epoch, self.fraction = moment.number, moment.epoch, moment.fraction
-        self.batch = {
-            name: Batch(t["x"], t.get("target"), t["ids"], t.get("weight")) for name, t in batches.items()
-        }
+        self.batch = {name: Batch(t["x"], t.get("target"), t["ids"], t.get("weight")) for name, t in batches.items()}
         self.writes: Tensors = {}
         self.logs: Tensors = {}
         self._recipe, self._call, self._memory, self._key = recipe, caller, memory, key

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness import streams
-from harness.errors import UnknownName
+from harness.errors import HarnessError, UnknownName
 from harness.interfaces.budget import Spent
 from harness.interfaces.problem import Array
 from harness.interfaces.recipe import Phase, Recipe
@@ -51,7 +51,10 @@ class Request:
     @property
     def length(self) -> int:
         """Number of optimizer steps."""
-        return self.recipe.length if self.steps is None else self.steps
+        length = self.recipe.length if self.steps is None else self.steps
+        if length < 0:
+            raise HarnessError(f"the number of steps must not be negative, and {length} is")
+        return length
 
 
 @dataclass
@@ -88,9 +91,9 @@ class Session(ABC):
     def __init__(self, requests: Sequence[Request], dtype: torch.dtype, device: str, ghosts: int = 0) -> None:
         self.requests, self.dtype, self.device = list(requests), dtype, device
         self.recipe = requests[0].recipe
+        check_recipe(self.recipe)
         self.length = requests[0].length
         self.wanted = len(requests) - ghosts
-        check_recipe(self.recipe, self.length)
         self.parts = [build_parts(r.seed, r.recipe, r.start, dtype, device) for r in requests]
         self.modules = self.parts[0].modules
         self.gather_tensors()
@@ -335,4 +338,3 @@ def unknown_terms(terms: Sequence[str], known: Sequence[str]) -> None:
     for name in terms:
         if name not in known:
             raise UnknownName("term in use", name, known)
-

@@ -74,9 +74,7 @@ class StackedSession(Session):
     ) -> Evaluation:
         return Evaluation(self.recipe, caller, batches, memory, key, moment, self.frozen, self.dtype)
 
-    def _functional(
-        self, learnable: Tensors, constants: Tensors, buffers: Tensors, number: int
-    ) -> FunctionalCaller:
+    def _functional(self, learnable: Tensors, constants: Tensors, buffers: Tensors, number: int) -> FunctionalCaller:
         """A caller for one seed inside the mapped function, with copies of the buffers."""
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
         self.set_counters(copies, self.parts[0].counters, number)

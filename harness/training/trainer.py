@@ -74,9 +74,9 @@ def _train_alike(requests: list[Request], mapping: str, dtype: torch.dtype, devi
 
 def _stacked(requests: list[Request], dtype: torch.dtype, device: str) -> list[Result] | None:
     """The results of one program, or None if it raised."""
-    fill = [requests[0]] * ghosts(requests)
     undo = [_remember(hook.call) for request in requests for hook in request.recipe.hooks]
     try:
+        fill = [requests[0]] * ghosts(requests)
         return StackedSession([*requests, *fill], dtype, device, len(fill)).run()
     except (Exception, SystemExit):
         for restore in undo:
@@ -95,7 +95,7 @@ def ghosts(requests: Sequence[Request]) -> int:
     for source in requests[0].recipe.sources.values():
         last = source.examples % source.batch
         sizes |= {min(source.batch, source.examples)} | ({last} if last and not source.drop_last else set())
-    for count in range(1, MOST):
+    for count in range(1 if len(requests) == 1 else 0, MOST):
         total = len(requests) + count
         if all(count * size >= TAIL - 1 or total * size % TAIL == 0 for size in sizes):
             return count

@@ -77,7 +77,9 @@ class View(SeedView):
                 step = Evaluation(
                     session.requests[position].recipe,
                     FunctionalCaller(session.modules, apart),
-                    {source: batch, "labelled": batch} if isinstance(session.recipe.terms[term], Loss) else {source: batch},
+                    {source: batch, "labelled": batch}
+                    if isinstance(session.recipe.terms[term], Loss)
+                    else {source: batch},
                     memory,
                     session.keys[position],
                     moment,
@@ -95,7 +97,9 @@ class View(SeedView):
         feed = self._session.feeds[source]
         given = np.array(weights, dtype=np.float64)
         if given.shape != (feed.examples,):
-            raise HarnessError(f"source '{source}' has {feed.examples} examples, and got weights of shape {given.shape}")
+            raise HarnessError(
+                f"source '{source}' has {feed.examples} examples, and got weights of shape {given.shape}"
+            )
         if not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:
             raise HarnessError(f"weights of source '{source}' must be finite, not negative, and not all zero")
         feed.weights[self._position] = given

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 
 from harness import Estimator, HarnessError
+from harness_calibration.logits import checked_logits
 from harness_calibration.metrics import Array, log_softmax
 
 if TYPE_CHECKING:
@@ -44,10 +46,11 @@ class Temperature(Estimator):
 
         grid = np.linspace(LOWEST, HIGHEST, POINTS)
         best = int(np.argmin([loss(point) for point in grid]))
-        around = (grid[max(best - 1, 0)], grid[min(best + 1, POINTS - 1)])
-        found = minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-10})
-        answer = min(float(found.x), float(grid[best]), key=loss)
+        around = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, POINTS - 1)])
+        answer = min(valley(loss, *around), float(grid[best]), key=loss)
         if self.solver == "lbfgs":
+            from scipy.optimize import minimize  # takes longer to import than the grid to compute
+
             free = minimize(lambda t: loss(float(t[0])), np.zeros(1), method="L-BFGS-B", bounds=[(-10.0, 10.0)])
             answer = min(float(free.x[0]), answer, key=loss)
         self.temperature = float(np.exp(answer))
@@ -58,13 +61,18 @@ class Temperature(Estimator):
         return {"logits": np.asarray(x, dtype=np.float64) / self.temperature}
 
 
-def checked_logits(x: Array, y: Array) -> tuple[Array, Array]:
-    """Logits (n, K) in float64 and labels (n,), or a one-line error."""
-    logits, labels = np.asarray(x, dtype=np.float64), np.asarray(y)
-    if logits.ndim != 2 or labels.shape != (len(logits),) or len(logits) == 0:
-        raise HarnessError(f"a calibrator needs logits (n, K) and labels (n,); given {logits.shape} and {labels.shape}")
-    if not np.isfinite(logits).all():
-        raise HarnessError("a calibrator needs finite logits; some of those given are not")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise HarnessError(f"a calibrator needs integer labels from 0 to {logits.shape[1] - 1}")
-    return logits, labels
+def valley(function: Callable[[float], float], low: float, high: float, tolerance: float = 1e-9) -> float:
+    """The place of the minimum of a function with one valley between `low` and `high`, by golden sections."""
+    share = (math.sqrt(5) - 1) / 2
+    left, right = high - share * (high - low), low + share * (high - low)
+    at_left, at_right = function(left), function(right)
+    while high - low > tolerance:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - share * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + share * (high - low)
+            at_right = function(right)
+    return (low + high) / 2

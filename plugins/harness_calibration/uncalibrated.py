@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Estimator
+from harness_calibration.logits import checked_logits
 from harness_calibration.metrics import Array
-from harness_calibration.temperature import checked_logits
 
 if TYPE_CHECKING:
     from harness import Context

@@ -46,5 +46,8 @@ class MAE(TrueClassLoss):
 
     name: ClassVar[str] = "mae"
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def of_log_probability(self, log_p: Tensor) -> Tensor:
         return -torch.expm1(log_p)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import Loss, PerExample, Term
+from harness import HarnessError, Loss, PerExample, Term
 from harness_losses.checks import choice, number, only_hard
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class ALDRKL(Term):
     def forward(self, step: Step) -> Tensor:
         target = step.batch[_SOURCE].target
         logits = step.output(source=_SOURCE).logits
-        assert target is not None
+        if target is None:
+            raise HarnessError(f"aldr-kl needs labels; source '{_SOURCE}' has none")
         only_hard("aldr-kl", logits, target)
         loss, lam = self.adapt(logits, target, step.state(self.memory))
         step.write(self.memory, lam)

@@ -62,7 +62,6 @@ class NoisyLabelsDigits(BaseTask):
 
     version = 1
     interfaces = ("term", "recipe-change", "gradient-rule", "transform", "estimator")
-    scales: ClassVar[tuple[str, ...]] = ("smoke", "small")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "clean": {"kind": "symmetric", "noise": 0.0},
         "sym30": {"kind": "symmetric", "noise": 0.3},
@@ -172,9 +171,7 @@ class NoisyLabelsDigits(BaseTask):
     def _epochs(self, scale: str) -> int:
         if scale in EPOCHS:
             return EPOCHS[scale]
-        raise HarnessError(
-            f"noisy-labels-digits has no scale '{scale}'; accepted: {', '.join(EPOCHS)}"
-        )
+        raise HarnessError(f"noisy-labels-digits has no scale '{scale}'; accepted: {', '.join(EPOCHS)}")
 
     def _corrupt(self, labels: Array, seed: int) -> Array:
         if self.kind == "symmetric":

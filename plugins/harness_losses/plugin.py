@@ -47,7 +47,7 @@ def harness_claims() -> list[Claim]:
     return [
         Claim(
             "zhu2023label",
-            "aldr-kl is more accurate than cross-entropy at 60 % symmetric noise and on the mean of seven noise settings",
+            "aldr-kl is more accurate than cross-entropy at 60 % symmetric noise and on the mean of 7 noise settings",
             comparisons=(
                 Comparison("aldr-kl", "cross-entropy", "accuracy", _noisy("symmetric", 0.6), aggregate="each"),
                 Comparison(

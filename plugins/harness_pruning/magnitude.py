@@ -64,7 +64,9 @@ class RandomPrune(OneShot):
     """The same number of weights as one-shot-magnitude, drawn uniformly over all matrices jointly."""
 
     def scores(self, weights: Mapping[str, Array], context: Context) -> dict[str, Array]:
-        return {name: context.random(f"prune/{name}").random(weight.shape) for name, weight in weights.items()}
+        return {
+            name: np.asarray(context.random(f"prune/{name}").random(weight.shape)) for name, weight in weights.items()
+        }
 
 
 class Dense(Transform):

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness import Output
 from harness.nn import CNN
 from harness.nn.random import RandomModule, normal, uniform
 
@@ -59,5 +60,5 @@ class AugmentedCNN(CNN):
         super().__init__(channels_in, widths, classes)
         self.augment = ShiftNoise(pixels, std)
 
-    def forward(self, x: Tensor):  # type: ignore[no-untyped-def]
+    def forward(self, x: Tensor) -> Output:
         return super().forward(self.augment(x))

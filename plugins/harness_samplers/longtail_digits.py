@@ -56,7 +56,6 @@ class LongtailDigits(BaseTask):
 
     version = 1
     interfaces = ("term", "recipe-change", "gradient-rule", "transform", "estimator")
-    scales: ClassVar[tuple[str, ...]] = ("smoke", "small")
     presets: ClassVar[dict[str, dict[str, Any]]] = {"hard": {"rho": 50.0}}
     metrics = (
         TaskMetric("balanced-accuracy", ceiling=1.0, margin=0.01),

@@ -34,7 +34,7 @@ def test_take_per_class_counts_without_repeats() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(HarnessError, match="class 1 has 2 examples .* 3 were asked for"):
+    with pytest.raises(HarnessError, match=r"class 1 has 2 examples .* 3 were asked for"):
         take_per_class(np.array([0, 1, 1]), [1, 3], random(0, "split"))
     with pytest.raises(HarnessError, match=r"ratio 0\.5"):
         longtail_counts(10, 0.5, 3)

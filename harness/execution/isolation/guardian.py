@@ -14,11 +14,12 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 from harness.execution.isolation import processes, worker
 from harness.execution.isolation.framing import Damaged, Frame, Stream, unpack
+from harness.execution.isolation.handle import Verdict, WorkerHandle
 from harness.execution.isolation.memory import MemoryWatch
 from harness.execution.isolation.settings import Settings, command
 from harness.execution.isolation.tail import Tail
@@ -28,40 +29,6 @@ START_SECONDS = 120.0  # for a worker to become ready, imports of mode "spawn" i
 UNKILLABLE_SECONDS = 30.0  # for killed processes to disappear
 MOST_ANSWER = 1 << 30
 MOST_STILLBORN = 5
-
-
-@dataclass
-class WorkerHandle:
-    """A worker as its guardian sees it."""
-
-    pid: int
-    stream: Stream
-    tail: Tail
-    answer: str
-    ready: bool = False
-    woken: bool = False
-    session: bool = False
-    status: int | None = None  # as from waitpid
-
-    @property
-    def gone(self) -> bool:
-        return self.status is not None
-
-    def close(self) -> None:
-        self.stream.close()
-        self.tail.close()
-        for path in (self.answer, self.answer + ".new"):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-
-
-@dataclass
-class Verdict:
-    """Why the guardian ended a call, or how it ended by itself."""
-
-    status: str
-    error: str
-    signal: int = 0
 
 
 class Guardian:
@@ -168,56 +135,62 @@ class Guardian:
         header, body = request
         current = self._worker
         assert current is not None
-        limits = header["limits"]
         if header["kind"] == "ask" and not current.session:
             self._line.send({"status": "crashed", "error": "the service is not running", "stale": True, "alive": False})
             return
         self._line.send({"begun": True})
-        late = time.monotonic() + START_SECONDS
-        while not (current.ready or current.gone or self._over) and time.monotonic() < late:
-            self._pump(1.0)
-        watch = MemoryWatch(current.pid, limits["memory_bytes"])
+        self._wait_ready(current)
+        watch = MemoryWatch(current.pid, header["limits"]["memory_bytes"])
         kills = processes.kernel_oom_kills()
         self._cpu, cpu_before = 0.0, processes.cpu_seconds(current.pid)
         start = time.monotonic()
-        if current.ready:
-            current.woken = False
-            message = {name: header[name] for name in ("kind", "target", "environment", "keep")}
-            current.stream.send({**message, "memory_bytes": limits["memory_bytes"]}, body)
-            verdict = self._watch(current, watch, start, limits)
-        else:
-            verdict = None if self._over else Verdict("crashed", "the worker did not start")
+        verdict = self._work(current, watch, header, body)
         wall = time.monotonic() - start
         answer = None if verdict else self._read_answer(current, watch)
-        keep = header["keep"] and answer is not None and answer[0]["status"] in ("ok", "failed") and not current.gone
-        if header["kind"] == "open" and answer is not None and answer[0]["status"] != "ok":
-            keep = False
-        if not keep:
-            self._finish(limits["grace"], ends_itself=answer is not None and not header["keep"])
+        current.session = not current.gone and _lives_on(header, answer)
+        if not current.session:
+            self._finish(header["limits"]["grace"], ends_itself=answer is not None and not header["keep"])
         if answer is None and verdict is None:
             verdict = self._own_end(current, watch, kills)
         current.tail.read()
         ending: dict[str, Any] = {
             "log": current.tail.text(),
             "wall_seconds": wall,
+            "cpu_seconds": max(0.0, self._cpu - cpu_before),
             "peak_memory_bytes": watch.peak,
             "isolation": processes.ISOLATION,
-            "cpu_seconds": answer[0]["cpu_seconds"] if answer and keep else max(0.0, self._cpu - cpu_before),
-            "alive": keep,
+            "alive": current.session,
         }
         if verdict is not None:
-            ending.update(status=verdict.status, error=verdict.error, signal=verdict.signal)
+            ending.update(asdict(verdict))
         elif answer is not None:
             ending.update({name: answer[0][name] for name in ("status", "error", "traceback")})
+            if current.session:
+                ending["cpu_seconds"] = answer[0]["cpu_seconds"]
         self._line.send(ending, answer[1] if answer and not verdict else b"")
-        current.session = keep
         current.tail.clear()
-        if not keep:
+        if not current.session:
             self._put_away()
 
-    def _watch(self, current: WorkerHandle, watch: MemoryWatch, start: float, limits: dict[str, Any]) -> Verdict | None:
-        """Wait for the end of a call; a verdict if the guardian is to end it."""
-        seconds, most = limits["seconds"], limits["memory_bytes"]
+    def _wait_ready(self, current: WorkerHandle) -> None:
+        late = time.monotonic() + START_SECONDS
+        while not (current.ready or current.gone or self._over) and time.monotonic() < late:
+            self._pump(1.0)
+
+    def _work(self, current: WorkerHandle, watch: MemoryWatch, header: dict[str, Any], body: bytes) -> Verdict | None:
+        """Hand the request to the worker and wait; a verdict if the guardian is to end the call."""
+        if not current.ready:
+            return None if self._over or current.gone else Verdict("crashed", "the worker did not start")
+        current.woken = False
+        message = {name: header[name] for name in ("kind", "target", "environment", "keep")}
+        limits = header["limits"]
+        current.stream.send({**message, "memory_bytes": limits["memory_bytes"]}, body)
+        return self._watch(current, watch, limits["seconds"], limits["memory_bytes"])
+
+    def _watch(
+        self, current: WorkerHandle, watch: MemoryWatch, seconds: float | None, most: int | None
+    ) -> Verdict | None:
+        start = time.monotonic()
         look = start + TICK
         while True:
             now = time.monotonic()
@@ -367,6 +340,13 @@ class Guardian:
             poll.register(self._line, select.POLLOUT)
             poll.poll(200)
             self._line.flush()
+
+
+def _lives_on(header: dict[str, Any], answer: Frame | None) -> bool:
+    """Whether the worker stays for further calls: only a service's does, and not after a failed start or an oom."""
+    if not header["keep"] or answer is None:
+        return False
+    return answer[0]["status"] in (("ok",) if header["kind"] == "open" else ("ok", "failed"))
 
 
 def _bytes(number: int) -> str:

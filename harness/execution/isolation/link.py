@@ -71,7 +71,7 @@ class Line:
         """The request that is under way ends like this."""
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer(ending, header or {"lost": True, "begun": self.begun})
+            answer(ending, {"lost": True, "begun": self.begun} if header is None else header)
 
     def close(self) -> None:
         """Give the line up: its guardian kills what runs there."""
@@ -91,6 +91,7 @@ class Link:
         mode: as given; what the server really uses once it has said hello.
         reason: why that differs, or "".
         server: process id of the server, 0 before it started.
+        renewed: lines with higher numbers have guardians that fork faster.
     """
 
     def __init__(self, mode: str | None, warm_up: str, environment: Mapping[str, str] | None, threads: int) -> None:
@@ -103,6 +104,7 @@ class Link:
         self.mode = mode or ("fork" if sys.platform == "linux" else "spawn")
         self.reason = ""
         self.server = 0
+        self.renewed = 0
         self._warm_up = warm_up
         self._environment = dict(environment or {})
         self._threads = threads
@@ -113,6 +115,7 @@ class Link:
         self._stream: Stream | None = None
         self._folder = ""
         self._greeted = False
+        self._broken = ""  # why there is no point in starting the server again
         self._posted: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None] | None]] = queue.SimpleQueue()
         self._closing = False
         self._bell, self._bell_write = os.pipe()
@@ -180,7 +183,13 @@ class Link:
                 self._posted.get()[0]()
 
     def open(self) -> Line:
-        """A line to a guardian of its own; starts the server if none runs."""
+        """A line to a guardian of its own; starts the server if none runs.
+
+        Raises:
+            OSError: no process or socket can be had, or the server cannot warm up.
+        """
+        if self._broken:
+            raise OSError(self._broken)
         if self._stream is None:
             self._start_server()
         assert self._stream is not None
@@ -212,8 +221,11 @@ class Link:
             if message["op"] == "hello":
                 self._greeted = True
                 self.mode, self.reason = message["mode"], message["reason"]
+            elif message["op"] == "renewed":
+                self.renewed = self._count
             elif message["op"] == "broken":
-                self._fail(f"the fork server could not warm up: {message['error']}")
+                self._broken = f"the fork server could not warm up: {message['error']}"
+                self._stream.ended = True
             else:
                 line = self._lost.pop(message["line"], None) or self._lines.get(message["line"])
                 if line is not None:
@@ -225,24 +237,27 @@ class Link:
             self._server_ended()
 
     def _fail(self, error: str) -> None:
+        """End everything; what had not begun may be tried again unless the server is broken for good."""
+        header: dict[str, Any] | None = {} if self._broken else None
         log = self._server_log()
         for line in [*self._lines.values(), *self._lost.values()]:
             self.drop(line)
-            line.settle(Ending("crashed", error=error, log=log), {"broken": True})
+            line.settle(Ending("crashed", error=error, log=log), header)
         self._lost.clear()
 
     def _server_ended(self) -> None:
         """Lines go on for a moment: each guardian kills what it watches and says so."""
         how = self._bury_server()
         if not self._greeted:
-            self._fail(f"the fork server did not start: {how}")
+            self._fail(self._broken or f"the fork server did not start: {how}")
         for line in self._lost.values():
             line.settle(Ending("crashed", error=f"the fork server ended: {how}"))
         self._lost.clear()
         self._remove_folder()
 
     def _bury_server(self) -> str:
-        assert self._stream is not None and self._process is not None
+        assert self._stream is not None
+        assert self._process is not None
         self._stream.close()
         self._stream = None
         try:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -156,13 +157,15 @@ class Pool:
                 call.future.set_result(Ending("crashed", error=f"no process could be started: {error}"))
                 continue
             self._running.add(line)
-            line.ask(call.header, call.body, lambda ending, header, c=call, at=line: self._ended(c, at, ending, header))
+            line.ask(call.header, call.body, partial(self._ended, call, line))
 
     def _free_line(self) -> Line:
         while self._idle:
             line = self._idle.popleft()
-            if line.usable:
+            if line.usable and line.number > self._link.renewed:
                 return line
+            line.close()
+            self._idle.append(self._link.open())
         return self._link.open()
 
     def _ended(self, call: _Call, line: Line, ending: Ending, header: dict[str, Any]) -> None:

@@ -22,9 +22,11 @@ from dataclasses import replace
 from harness.execution.isolation import processes
 from harness.execution.isolation.framing import Frame, Stream, unpack
 from harness.execution.isolation.guardian import Guardian
+from harness.execution.isolation.pages import use_huge_pages
 from harness.execution.isolation.settings import Settings, command
 from harness.execution.isolation.worker import resolve
 
+QUIET_SECONDS = 0.1  # without orders, before the server tidies up its memory
 END_SECONDS = 10.0  # for guardians to clean up when the client has gone
 
 
@@ -92,17 +94,25 @@ class Server:
 
     def run(self) -> None:
         """Serve until the client goes."""
+        renewed = self._settings.mode != "fork"
         while not (self._client.ended or self._ending):
-            self._pump(None)
+            quiet = not self._pump(None if renewed or not self._guardians else QUIET_SECONDS)
+            if quiet and not renewed:
+                # Later forks get cheaper, but the first calls should not wait for it.
+                renewed = True
+                use_huge_pages()
+                self._tell({"op": "renewed"})
             while self._orders and self._sockets and not self._client.ended:
                 self._start_guardian(self._orders.popleft(), socket.socket(fileno=self._sockets.popleft()))
 
-    def _pump(self, timeout: float | None) -> None:
+    def _pump(self, timeout: float | None) -> bool:
+        """Wait for anything to happen, or `timeout` seconds; whether something did."""
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         if not self._client.ended:
             poll.register(self._client, select.POLLIN | (select.POLLOUT if self._client.unsent else 0))
-        for descriptor, _ in poll.poll(None if timeout is None else 1000 * timeout):
+        events = poll.poll(None if timeout is None else 1000 * timeout)
+        for descriptor, _ in events:
             if descriptor == self._bell:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 4096)
@@ -110,6 +120,7 @@ class Server:
                 self._client.flush()
                 self._take_orders()
         self._reap()
+        return bool(events)
 
     def _take_orders(self) -> None:
         try:
@@ -195,9 +206,23 @@ class Server:
     def _tell(self, message: dict[str, object]) -> None:
         self._client.send(message)
 
+    def _say_goodbye(self) -> None:
+        """Close the socket. A client that still sends orders would lose our last words, so wait until it stops."""
+        late = time.monotonic() + END_SECONDS
+        with contextlib.suppress(OSError):
+            self._client.socket.shutdown(socket.SHUT_WR)
+            while not (self._client.ended or self._ending) and time.monotonic() < late:
+                poll = select.poll()
+                poll.register(self._client, select.POLLIN)
+                poll.poll(200)
+                self._client.receive()
+        for descriptor in self._sockets:
+            os.close(descriptor)
+        self._client.close()
+
     def end(self) -> None:
         """Let the guardians clean up, then go, with all that is left."""
-        self._client.close()
+        self._say_goodbye()
         os.close(self._life_write)
         late = time.monotonic() + END_SECONDS
         while self._guardians and time.monotonic() < late:

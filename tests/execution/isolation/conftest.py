@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # workers find `isolation_functions` on the path of the client
 
-from isolation_helpers import Processes, wait_until  # noqa: E402
+from isolation_helpers import Processes, wait_until
 
-from harness.execution.isolation import Pool  # noqa: E402
+from harness.execution.isolation import Pool
 
 
 @pytest.fixture

@@ -64,7 +64,9 @@ def test_idle_worker(processes: Processes) -> None:
         for guardian in {facts["guardian"], run(pool, "facts").value["guardian"]}:
             children = Path(f"/proc/{guardian}/task/{guardian}/children")
             wait_until(children.read_text, "the next worker")
-            os.kill(int(children.read_text()), signal.SIGKILL)
+            worker = int(children.read_text())
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda pid=worker: not alive(pid), "the idle worker to die")
         assert [run(pool, "echo", {"n": n}).status for n in range(4)] == ["ok"] * 4
 
 
@@ -86,9 +88,11 @@ def test_server(pool: Pool, processes: Processes, tmp_path: Path) -> None:
     assert pool.link.server != first
 
 
-def test_idle_server(pool: Pool) -> None:
+def test_idle_server(pool: Pool, processes: Processes) -> None:
     assert run(pool, "echo").status == "ok"
+    before = processes.living()
     os.kill(pool.link.server, signal.SIGKILL)
+    wait_until(lambda: not any(map(alive, before)), "all processes of the server to be gone")
     assert [run(pool, "echo", {"n": n}).value for n in range(3)] == [{"n": n} for n in range(3)]
 
 

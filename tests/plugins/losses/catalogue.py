@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import Loss
 from harness_losses.cross_entropy import CrossEntropy
 from harness_losses.focal import Focal
 from harness_losses.gce import GCE, MAE
 from harness_losses.label_smoothing import LabelSmoothing
 from harness_losses.ldr import LDRKL
+
+from harness import Loss
 
 CLASSES: dict[str, type[Loss]] = {
     "cross-entropy": CrossEntropy,

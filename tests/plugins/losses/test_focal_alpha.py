@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from harness_losses.focal import Focal
 
 from harness import FunctionLoss, HarnessError, Network, Optimizer, Recipe, Source
-from harness_losses.focal import Focal
 
 
 def recipe(y: Any, index: Any = None) -> Recipe:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from harness_losses.ldr import ALDRKL
 
 from .catalogue import make
@@ -19,7 +18,9 @@ def test_values_and_gradients(case: dict[str, Any]) -> None:
     logits = torch.tensor(GOLDEN["logits"], dtype=torch.float64, requires_grad=True)
     values = make(case["method"], case["params"])(logits, torch.tensor(GOLDEN["target"]))
     values.sum().backward()
-    torch.testing.assert_close(values.detach(), torch.tensor(case["values"], dtype=torch.float64), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        values.detach(), torch.tensor(case["values"], dtype=torch.float64), rtol=1e-9, atol=1e-12
+    )
     wanted = torch.tensor(case["gradients"], dtype=torch.float64)
     torch.testing.assert_close(logits.grad, wanted, rtol=1e-8, atol=1e-11)
 

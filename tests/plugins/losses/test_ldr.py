@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from harness_losses.ldr import ALDRKL, LDRKL, divergence, margins, normalized, soft_maximum
 
 from harness import FunctionLoss, HarnessError, Network, Optimizer, Recipe, Source
-from harness_losses.ldr import ALDRKL, LDRKL, divergence, margins, normalized, soft_maximum
 
 
 @pytest.fixture
@@ -200,8 +200,14 @@ def test_parameters_that_are_not_accepted(params: dict[str, Any], message: str) 
 
 def test_soft_targets_are_refused(logits: torch.Tensor, fake_step: Any) -> None:
     soft = torch.softmax(logits, -1)
-    with pytest.raises(HarnessError, match="ldr-kl: class numbers .* not probabilities"):
+    with pytest.raises(HarnessError, match=r"ldr-kl: class numbers .* not probabilities"):
         LDRKL()(logits, soft)
     step = fake_step(logits, soft, torch.arange(8), {ALDRKL.memory: torch.ones(8)})
-    with pytest.raises(HarnessError, match="aldr-kl: class numbers .* not probabilities"):
+    with pytest.raises(HarnessError, match=r"aldr-kl: class numbers .* not probabilities"):
+        ALDRKL()(step)
+
+
+def test_needs_labels(logits: torch.Tensor, fake_step: Any) -> None:
+    step = fake_step(logits, None, torch.arange(8), {ALDRKL.memory: torch.ones(8)})
+    with pytest.raises(HarnessError, match="aldr-kl needs labels; source 'labelled' has none"):
         ALDRKL()(step)

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-
-from harness import FunctionLoss, HarnessError
 from harness_losses.cross_entropy import CrossEntropy
 from harness_losses.focal import Focal
 from harness_losses.gce import GCE, MAE
 from harness_losses.label_smoothing import LabelSmoothing
+
+from harness import FunctionLoss, HarnessError
 
 from .catalogue import SETTINGS, make
 
@@ -122,9 +122,7 @@ def test_parameters_that_are_not_accepted(name: str, params: dict[str, Any], mes
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "off", [CrossEntropy(), LabelSmoothing(0.0)], ids=["cross-entropy", "label-smoothing-0"]
-)
+@pytest.mark.parametrize("off", [CrossEntropy(), LabelSmoothing(0.0)], ids=["cross-entropy", "label-smoothing-0"])
 def test_switched_off_is_the_task_s_own_loss_bit_for_bit(off: Any) -> None:
     logits, target = batch(64, 10, dtype=torch.float32)
     results = []

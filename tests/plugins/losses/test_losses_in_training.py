@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import RecipeChange
-from harness.training import Request, train
 from harness_losses.cross_entropy import CrossEntropy
 from harness_losses.focal import Focal
 from harness_losses.gce import GCE, MAE
 from harness_losses.label_smoothing import LabelSmoothing
 from harness_losses.ldr import ALDRKL, LDRKL
 from harness_losses.noisy_labels_digits import NoisyLabelsDigits
+
+from harness import RecipeChange
+from harness.training import Request, train
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ def test_learns_on_two_seeds(play: Any, method: Any) -> None:
     found = []
     for seed in (0, 1):
         played = play(task, method(), seed=seed)
-        found.append(played.values["accuracy"])
+        found.append(played)
         assert set(played.values) == {metric.name for metric in task.metrics} - {"train-fit-flipped"}
         assert played.context.record.spent.gradients == task.budget("smoke").gradients
     # mae is slow by nature; every other loss is far beyond this after twelve epochs
-    assert min(found) > 0.4
-    assert found[0] != found[1]
+    assert min(played.values["accuracy"] for played in found) > 0.4
+    assert found[0].outputs["scores"].tobytes() != found[1].outputs["scores"].tobytes()
 
 
 def test_noise_is_not_memorised_by_the_small_network(play: Any) -> None:

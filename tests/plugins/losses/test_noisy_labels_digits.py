@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from harness_losses.noisy_labels_digits import NoisyLabelsDigits, true_class_rank
 from sklearn.metrics import top_k_accuracy_score
 
 from harness import HarnessError
 from harness.data import digits
-from harness_losses.noisy_labels_digits import NoisyLabelsDigits, true_class_rank
 
 
 def originals(x: np.ndarray) -> np.ndarray:
@@ -85,7 +85,12 @@ def test_recipe_of_both_regimes() -> None:
     factors = [recipe.schedule.factor(0, 1, epoch) for epoch in (0, 29, 30, 44, 45, 59)]
     np.testing.assert_allclose(factors, [1, 1, 0.1, 0.1, 0.01, 0.01])
     network = recipe.networks["model"]
-    assert [tuple(p.shape) for p in network.factory(**network.options).parameters()] == [(64, 64), (64,), (10, 64), (10,)]
+    assert [tuple(p.shape) for p in network.factory(**network.options).parameters()] == [
+        (64, 64),
+        (64,),
+        (10, 64),
+        (10,),
+    ]
 
     recipe = NoisyLabelsDigits(regime="R2").recipe(problem)
     ((_, optimizer),) = recipe.optimizers
@@ -156,7 +161,7 @@ def test_presets_are_settings(params: dict[str, Any]) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(HarnessError, match="noise = 1.5 is not accepted"):
+    with pytest.raises(HarnessError, match=r"noise = 1\.5 is not accepted"):
         NoisyLabelsDigits(noise=1.5)
     with pytest.raises(HarnessError, match="one of symmetric, pair"):
         NoisyLabelsDigits(kind="asymmetric")  # type: ignore[arg-type]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
-from harness import FunctionLoss, HarnessError, Network, Optimizer, Recipe, Source, StepDecay
 from harness_optimizers.adam import Adam, AdamW
 from harness_optimizers.sgd import SGD
+
+from harness import FunctionLoss, HarnessError, Network, Optimizer, Recipe, Source, StepDecay
 
 CONTEXT: Any = SimpleNamespace()
 TASK_SGD = Optimizer(torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-3}, elementwise=True)

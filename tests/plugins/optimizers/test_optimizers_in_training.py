@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from harness_losses.noisy_labels_digits import NoisyLabelsDigits
 from harness_optimizers.adam import Adam, AdamW
 from harness_optimizers.sgd import SGD

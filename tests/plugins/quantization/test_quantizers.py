@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_known_values() -> None:
 def test_more_bits_and_finer_scales_lose_less() -> None:
     weight = np.random.default_rng(0).standard_normal((50, 80)) * np.geomspace(0.1, 10, 50)[:, None]
     errors = [relative_error(weight, quantize(weight, bits)) for bits in range(2, 10)]
-    assert all(late < early for early, late in zip(errors, errors[1:], strict=False))
+    assert all(late < early for early, late in itertools.pairwise(errors))
     assert relative_error(weight, quantize(weight, 4, per_channel=True)) < relative_error(weight, quantize(weight, 4))
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+from harness_samplers.augment import AugmentedCNN, ShiftNoise, shifted
 
 from harness.nn import CNN
-from harness_samplers.augment import AugmentedCNN, ShiftNoise, shifted
 
 
 def images(rows: int = 9) -> torch.Tensor:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harness_samplers.longtail_digits import LongtailDigits
 from sklearn.metrics import balanced_accuracy_score
 
 from harness import HarnessError
 from harness.data import digits
-from harness_samplers.longtail_digits import LongtailDigits
 
 
 def originals(x: np.ndarray) -> np.ndarray:

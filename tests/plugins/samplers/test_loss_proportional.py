@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from harness_samplers.loss_proportional import LossProportional, probabilities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import FunctionLoss, HarnessError, Network, Optimizer, Recipe, Source, Weighted
 from harness.streams import random
-from harness_samplers.loss_proportional import LossProportional, probabilities
 
 CONTEXT: Any = SimpleNamespace()
 

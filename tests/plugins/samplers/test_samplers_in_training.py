@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from harness import RecipeChange
-from harness.training import Request, train
 from harness_losses.focal import Focal
 from harness_losses.noisy_labels_digits import NoisyLabelsDigits
 from harness_samplers.longtail_digits import LongtailDigits
 from harness_samplers.loss_proportional import LossProportional
+
+from harness import RecipeChange
+from harness.training import Request, train
 
 
 def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:

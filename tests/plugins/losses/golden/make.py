@@ -105,9 +105,7 @@ def adaptive(params, batches, target):
             aldr_step(f, old, params["lam"], params["alpha"], params["normalize"])
             for f, old in zip(rows, lam_i, strict=True)
         ]
-        losses = [
-            lambda f, i=i, y=y, new=lam_i[i]: aldr(f, y, new, **params) for i, y in enumerate(target)
-        ]
+        losses = [lambda f, i=i, y=y, new=lam_i[i]: aldr(f, y, new, **params) for i, y in enumerate(target)]
         record.append(
             {
                 "logits": logits,
@@ -140,7 +138,12 @@ def main() -> None:
                 logits,
                 target,
             )
-            for lam, margin, how in ((10.0, 0.1, "softplus"), (0.1, 0.1, "softplus"), (1.0, 1.0, "l1"), (2.0, 0.0, "none"))
+            for lam, margin, how in (
+                (10.0, 0.1, "softplus"),
+                (0.1, 0.1, "softplus"),
+                (1.0, 1.0, "l1"),
+                (2.0, 0.0, "none"),
+            )
         ),
     ]
     batches = [(random.normal(size=(4, 6)) * scale).round(6).tolist() for scale in (1.0, 3.0, 0.2)]

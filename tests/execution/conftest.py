@@ -1,0 +1,102 @@
+import pytest
+
+PLUGIN = '''
+import os
+from pathlib import Path
+
+import numpy as np
+
+from harness import BaseTask, Estimator, Learner, Predictor, Problem, Split, TaskMetric
+from harness.streams import random
+
+
+def build_table(problem, context):
+    """An artifact: counts its own builds, and fails for problems marked so."""
+    if problem.info["fault"] == "artifact" and problem.info["seed"] == 1:
+        raise RuntimeError("no table today")
+    with open(os.environ["BUILDS"], "a") as file:
+        file.write("x")
+    return {"mean": problem.train.y.mean(keepdims=True)}
+
+
+class Constant(Predictor):
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, x):
+        return {"value": np.full(len(x), self.value)}
+
+
+class MeanOfTable(Learner):
+    """Predicts the mean of the training labels, from the artifact."""
+
+    def __init__(self, shift: float = 0.0) -> None:
+        self.shift = shift
+
+    def fit(self, problem, context):
+        context.log("shift", self.shift)
+        return Constant(float(context.artifact("table")["mean"][0]) + self.shift)
+
+
+class GuessTheMean(BaseTask):
+    """Predict a number. Faults on request, for seed 1 only."""
+
+    offers = "problem"
+    metrics = (TaskMetric("error", "min", margin=0.01), TaskMetric("by-half", "min"), TaskMetric("spread", "min"))
+    baselines = ("mean-of-table",)
+    reference = "mean-of-table"
+    artifacts = {"table": build_table}
+
+    def __init__(self, fault: str = "nothing") -> None:
+        self.fault = fault
+
+    def prepare(self, scale, seed):
+        if self.fault == "prepare" and seed == 1:
+            raise ValueError("the data are gone")
+        y = random(seed, "split").normal(size=40)
+        info = {"fault": self.fault, "seed": seed}
+        problem = Problem("regression", {"train": Split(np.zeros((20, 1)), y[:20])}, {"test": np.zeros((20, 1))}, info=info)
+        return problem, {"y": y[20:], "seed": np.array(seed)}
+
+    def run(self, pipeline, problem, context):
+        value = pipeline.apply(problem, problem, context).predict(problem.inputs["test"])["value"]
+        if self.fault == "text" and problem.info["seed"] == 1:
+            return {"value": np.array(["a"])}
+        return {"value": value}
+
+    def score(self, outputs, hidden):
+        seed = int(hidden["seed"])
+        if self.fault == "score" and seed == 1:
+            raise KeyError("nothing to score")
+        error = np.abs(outputs["value"] - hidden["y"])
+        if self.fault == "nan" and seed == 1:
+            error = error * np.nan
+        if self.fault == "name" and seed == 1:
+            return {"eror": 0.0}
+        return {"error": error.mean(), "by-half": {"half=0": error[:10].mean(), "half=1": error[10:].mean()}}
+
+    def score_group(self, outputs, hidden):
+        if self.fault == "group":
+            raise RuntimeError("no spread")
+        return {"spread": float(np.std([o["value"][0] for o in outputs]))}
+
+    def floor(self, hidden):
+        return {"error": float(np.abs(hidden["y"]).mean())}
+'''
+
+
+@pytest.fixture
+def guess_the_mean(tmp_path, monkeypatch):
+    """A plugin file with a task that fails on request, a learner and an artifact that counts its builds."""
+    path = tmp_path / f"guess_{tmp_path.name}.py"  # each a module of its own: they share this process
+    path.write_text(PLUGIN)
+    builds = tmp_path / "builds"
+    builds.touch()
+    monkeypatch.setenv("BUILDS", str(builds))
+    return path
+
+
+@pytest.fixture
+def builds(tmp_path):
+    """How often the artifact has been built."""
+    return lambda: len((tmp_path / "builds").read_text())

@@ -1,0 +1,71 @@
+"""The contract suites, on every loss of the package and on its task."""
+
+from typing import Any, ClassVar
+
+from harness_losses.cross_entropy import CrossEntropy
+from harness_losses.focal import Focal
+from harness_losses.gce import GCE, MAE
+from harness_losses.label_smoothing import LabelSmoothing
+from harness_losses.ldr import ALDRKL, LDRKL
+from harness_losses.noisy_labels_digits import NoisyLabelsDigits
+
+from harness.testing import LossContract, TaskContract, TermContract
+
+
+class TestCrossEntropy(LossContract):
+    method = CrossEntropy
+
+
+class TestFocal(LossContract):
+    method = Focal
+
+
+class TestGCE(LossContract):
+    method = GCE
+
+
+class TestGCENearCrossEntropy(LossContract):
+    method = GCE
+    params: ClassVar[dict[str, Any]] = {"q": 0.05}
+
+
+class TestMAE(LossContract):
+    method = MAE
+
+
+class TestLabelSmoothing(LossContract):
+    method = LabelSmoothing
+
+
+class TestLDRKL(LossContract):
+    method = LDRKL
+
+
+class TestLDRKLSharp(LossContract):
+    method = LDRKL
+    params: ClassVar[dict[str, Any]] = {"lam": 0.1, "normalize": "none"}
+
+
+class TestALDRKL(TermContract):
+    method = ALDRKL
+
+
+class TestFocalWithClassWeights(TermContract):
+    method = Focal
+    params: ClassVar[dict[str, Any]] = {"alpha": "inverse-frequency"}
+
+
+class TestNoisyLabelsDigits(TaskContract):
+    task = NoisyLabelsDigits
+    permutable = ("labels", "train_flipped")
+
+    def stages(self) -> list[Any]:
+        return [CrossEntropy()]
+
+
+class TestNoisyLabelsDigitsPair(TestNoisyLabelsDigits):
+    params: ClassVar[dict[str, Any]] = {"kind": "pair", "noise": 0.3}
+
+
+class TestNoisyLabelsDigitsMemorising(TestNoisyLabelsDigits):
+    params: ClassVar[dict[str, Any]] = {"regime": "R2"}

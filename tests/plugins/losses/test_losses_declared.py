@@ -1,0 +1,54 @@
+"""What the packages of losses, samplers and optimizers declare, as the registry and the describe worker see it."""
+
+import subprocess
+import sys
+
+from harness.describe import describe
+from harness.notation import parse_pipeline, parse_task, variant_params
+from harness.registry import Registry
+
+LOSSES = ["aldr-kl", "cross-entropy", "focal", "gce", "label-smoothing", "ldr-kl", "mae"]
+METHODS = [*LOSSES, "loss-proportional", "adam", "adamw", "sgd"]
+TASKS = ["longtail-digits", "noisy-labels-digits"]
+
+
+def test_every_declaration_agrees_with_its_class() -> None:
+    registry = Registry.load()
+    names = [*METHODS, *TASKS]
+    found = describe(registry, *names)
+    assert sorted(found) == sorted(names)
+    assert [parameter.name for parameter in found["aldr-kl"].parameters] == ["lam", "alpha", "margin", "normalize"]
+    assert all(found[name].vectorizable for name in METHODS)
+    assert all(found[name].doc for name in names)
+    for name in TASKS:
+        assert set(found[name].budgets) == {"smoke", "small"}
+        assert found[name].reference == "cross-entropy"
+
+
+def test_tasks_are_compared_with_methods_that_exist() -> None:
+    registry = Registry.load()
+    known = {item.name for item in registry.methods}
+    for task in describe(registry, *TASKS).values():
+        for baseline in task.baselines:
+            assert {stage.name for stage in parse_pipeline(baseline)} <= known
+
+
+def test_the_claim_names_its_paper_and_cells() -> None:
+    registry = Registry.load()
+    (claim,) = [item.declaration for item in registry.claims if item.declaration.paper == "zhu2023label"]
+    assert claim.paper in {item.declaration.key for item in registry.papers}
+    task = describe(registry, "noisy-labels-digits")["noisy-labels-digits"]
+    at_sixty, seven = ([variant_params(parse_task(cell), task) for cell in c.cells] for c in claim.comparisons)
+    assert [(v["kind"], v["noise"], v["regime"]) for v in at_sixty] == [("symmetric", 0.6, "R1")]
+    assert [(v["kind"], v["noise"]) for v in seven] == [
+        *(("symmetric", noise) for noise in (0.0, 0.3, 0.6, 0.9)),
+        *(("pair", noise) for noise in (0.1, 0.3, 0.5)),
+    ]
+
+
+def test_the_indexes_import_nothing_heavy() -> None:
+    code = (
+        "import sys, harness_losses.plugin, harness_samplers.plugin, harness_optimizers.plugin; "
+        "bad = {'torch', 'numpy', 'sklearn', 'pandas'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
