@@ -19,7 +19,44 @@ if TYPE_CHECKING:
     from harness.api import run as run
     from harness.errors import HarnessError as HarnessError
     from harness.hooks import hookimpl as hookimpl
-    from harness.interfaces import *  # noqa: F403
+    from harness.interfaces import BaseTask as BaseTask
+    from harness.interfaces import Batch as Batch
+    from harness.interfaces import Budget as Budget
+    from harness.interfaces import Constant as Constant
+    from harness.interfaces import Context as Context
+    from harness.interfaces import Cosine as Cosine
+    from harness.interfaces import Estimator as Estimator
+    from harness.interfaces import FunctionLoss as FunctionLoss
+    from harness.interfaces import GradientAt as GradientAt
+    from harness.interfaces import GradientRule as GradientRule
+    from harness.interfaces import Hook as Hook
+    from harness.interfaces import Learner as Learner
+    from harness.interfaces import Loss as Loss
+    from harness.interfaces import Network as Network
+    from harness.interfaces import Optimizer as Optimizer
+    from harness.interfaces import Output as Output
+    from harness.interfaces import PerExample as PerExample
+    from harness.interfaces import Phase as Phase
+    from harness.interfaces import Pipeline as Pipeline
+    from harness.interfaces import Predictor as Predictor
+    from harness.interfaces import Probe as Probe
+    from harness.interfaces import Problem as Problem
+    from harness.interfaces import Recipe as Recipe
+    from harness.interfaces import RecipeChange as RecipeChange
+    from harness.interfaces import Sampler as Sampler
+    from harness.interfaces import Schedule as Schedule
+    from harness.interfaces import Scorer as Scorer
+    from harness.interfaces import SeedView as SeedView
+    from harness.interfaces import Shuffle as Shuffle
+    from harness.interfaces import Source as Source
+    from harness.interfaces import Split as Split
+    from harness.interfaces import Step as Step
+    from harness.interfaces import StepDecay as StepDecay
+    from harness.interfaces import TaskMetric as TaskMetric
+    from harness.interfaces import Term as Term
+    from harness.interfaces import Trained as Trained
+    from harness.interfaces import Transform as Transform
+    from harness.interfaces import Weighted as Weighted
     from harness.spec import Board as Board
     from harness.spec import Claim as Claim
     from harness.spec import Comparison as Comparison

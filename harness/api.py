@@ -32,7 +32,7 @@ def method(name: str, plugins: Sequence[str] = (), **params: Any) -> Any:
     found = registry.method(name)
     description = describe(registry, name)[name]
     filled = coerce(params, description.parameters, name)
-    return resolve(found.declaration.target, found.path)(**filled)
+    return resolve(str(found.declaration.target), found.path)(**filled)
 
 
 def run(

@@ -101,7 +101,9 @@ METHODS = """
 TASK_LIST = 'Task("toy", "loss", "PKG.tasks:Toy"), Task("tabular", "table", "PKG.tasks:Tabular"),'
 
 
-def distribution(root: Path, name: str, index: str, files: Mapping[str, str] | None = None, version: str = "1.0") -> Path:
+def distribution(
+    root: Path, name: str, index: str, files: Mapping[str, str] | None = None, version: str = "1.0"
+) -> Path:
     """Write the distribution `name` with the package `name` (dashes as underscores) into `root`."""
     package = name.replace("-", "_")
     (root / package).mkdir(parents=True)

@@ -33,6 +33,22 @@ def method(name: str, target: str, interface: str = "term") -> Found[Method]:
     return Found(Method(name, interface, "loss", target), "acme", "1.0", "acme.plugin")
 
 
+FITS = """
+from harness import Estimator
+
+class Fit(Estimator):
+    def __init__(self, gamma: float = 2.0): ...
+    def fit(self, x, y, context): ...
+    def predict(self, x): ...
+"""
+
+
+def light(site: Path) -> Found[Method]:
+    """A method whose import needs no torch, so that a worker starts fast."""
+    (site / "fits.py").write_text(FITS)
+    return method("fit", "acme.fits:Fit", "estimator")
+
+
 def task(name: str, target: str) -> Found[Task]:
     return Found(Task(name, "loss", target), "acme", "1.0", "acme.plugin")
 
@@ -71,11 +87,10 @@ def test_methods_and_tasks_as_data(site: Path, monkeypatch: pytest.MonkeyPatch) 
     assert describe_all(found) == [sharp, about]
 
 
-def test_the_cache_follows_the_source(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [method("sharp", "acme.losses:Sharp")]
+def test_the_cache_follows_the_source(site: Path) -> None:
+    found = [light(site)]
     describe_all(found)
-    text = (site / "losses.py").read_text()
-    (site / "losses.py").write_text(text.replace("gamma: float = 2.0", "gamma: float = 2.5"))
+    (site / "fits.py").write_text(FITS.replace("gamma: float = 2.0", "gamma: float = 2.5"))
     [again] = describe_all(found)
     assert isinstance(again, MethodDescription)
     assert again.parameters[0].default == 2.5
@@ -83,16 +98,16 @@ def test_the_cache_follows_the_source(site: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_cache_that_cannot_be_written_is_fine(site: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    [about] = describe_all([method("plain", "acme.losses:Plain")], {"HARNESS_CACHE": str(tmp_path / "file" / "cache")})
+    [about] = describe_all([light(site)], {"HARNESS_CACHE": str(tmp_path / "file" / "cache")})
     assert isinstance(about, MethodDescription)
 
 
 def test_a_damaged_cache_is_written_anew(site: Path, tmp_path: Path) -> None:
-    [first] = describe_all([method("plain", "acme.losses:Plain")])
+    [first] = describe_all([light(site)])
     [file] = (tmp_path / "cache" / "describe").iterdir()
     whole = file.read_text()
     file.write_text(whole[: len(whole) // 2])
-    assert describe_all([method("plain", "acme.losses:Plain")]) == [first]
+    assert describe_all([light(site)]) == [first]
     assert file.read_text() == whole
 
 
@@ -108,7 +123,7 @@ def test_what_kills_the_worker_costs_its_own_target_only(site: Path) -> None:
     for name, text in DEADLY.items():
         (site / f"{name}.py").write_text(text)
     found = [method(name, f"acme.{name}:X") for name in ("exits", "crashes", "raises")]
-    answers = describe_all([method("plain", "acme.losses:Plain"), *found, method("sharp", "acme.losses:Sharp")])
+    answers = describe_all([light(site), *found, light(site)])
     assert isinstance(answers[0], MethodDescription)
     assert isinstance(answers[4], MethodDescription)
     reasons = [answer.reason for answer in answers if isinstance(answer, Undescribed)]
@@ -157,6 +172,7 @@ class Metrics(Toy):
 class Offers(Toy):
     offers = "recipes"
 class Failing(Toy):
+    presets = {}
     def __init__(self):
         raise ValueError("no")
 """
@@ -188,7 +204,9 @@ def test_what_contradicts_its_declaration_says_so(site: Path) -> None:
     found += [task(name.lower(), f"acme.bad:{name}") for name in tasks]
     found.append(method("unfinished", "acme.bad:Unfinished", "estimator"))
     answers = describe_all(found)
-    for answer, reason in zip(answers, [*cases.values(), *tasks.values(), "Unfinished does not define fit, predict"], strict=True):
+    for answer, reason in zip(
+        answers, [*cases.values(), *tasks.values(), "Unfinished does not define fit, predict"], strict=True
+    ):
         assert isinstance(answer, Undescribed)
         assert reason in answer.reason
 

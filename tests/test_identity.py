@@ -55,13 +55,19 @@ def write(file: Path, text: str) -> None:
 
 def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
     before = digest()
-    text = MODULE.replace('"""Doc."""', '"""Other words."""').replace("    x = {", "    # why\n\n\n    x = {  # here\n        ")
-    write(package / "mod.py", '"""Another."""\n\n' + text.replace('"""A module."""', "").replace(", b=None", ",\n b=(None)"))
+    text = MODULE.replace('"""Doc."""', '"""Other words."""').replace(
+        "    x = {", "    # why\n\n\n    x = {  # here\n        "
+    )
+    write(
+        package / "mod.py",
+        '"""Another."""\n\n' + text.replace('"""A module."""', "").replace(", b=None", ",\n b=(None)"),
+    )
     assert digest() == before
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("-1.5", "-1.25"), ("a[1:]", "a[:1]"), ("!r", "!s"), ("class A", "class B"), ("*, b", "b"), ("...", "None")]
+    ("old", "new"),
+    [("-1.5", "-1.25"), ("a[1:]", "a[:1]"), ("!r", "!s"), ("class A", "class B"), ("*, b", "b"), ("...", "None")],
 )
 def test_code_counts(package: Path, old: str, new: str) -> None:
     before = digest()
@@ -175,7 +181,9 @@ def test_settings_count_in_tune_rows_only() -> None:
     assert trial_id(3, **WHAT, role="tune", settings=draw) != trial_id(3, **WHAT, role="tune", settings={"lr": 0.2})
 
 
-GOLDEN = "import sys; sys.path[:0] = sys.argv[1:]; from harness.source import code_digest; print(code_digest(['pkg.mod:A']))"
+GOLDEN = (
+    "import sys; sys.path[:0] = sys.argv[1:]; from harness.source import code_digest; print(code_digest(['pkg.mod:A']))"
+)
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])

@@ -55,9 +55,15 @@ def test_first_party_plugins_are_found_like_any_other() -> None:
         ("raise SystemExit(3)\n", "SystemExit: 3"),
         ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
         ("import no_such_module_at_all\n", "No module named 'no_such_module_at_all'"),
-        ("from harness import hookimpl\n@hookimpl\ndef harness_methods():\n    raise ValueError('no')\n", "ValueError: no"),
+        (
+            "from harness import hookimpl\n@hookimpl\ndef harness_methods():\n    raise ValueError('no')\n",
+            "ValueError: no",
+        ),
         ("from harness import hookimpl\n@hookimpl\ndef harness_methods():\n    return 'x'\n", "returned str"),
-        ("from harness import hookimpl\n@hookimpl\ndef harness_method():\n    return []\n", "did you mean 'harness_methods'"),
+        (
+            "from harness import hookimpl\n@hookimpl\ndef harness_method():\n    return []\n",
+            "did you mean 'harness_methods'",
+        ),
         ("from harness import hookimpl\n@hookimpl\ndef harness_tasks(wrong):\n    return []\n", "wrong"),
     ],
 )
@@ -152,9 +158,7 @@ def test_trace_prints_every_hook_call(tmp_path: Path, load: Load, capsys: pytest
     assert "harness_study_started(study='s', store='x', trials=4)" in error
 
 
-def test_what_a_plugin_prints_stays_off_stdout(
-    tmp_path: Path, load: Load, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_plugin_prints_stays_off_stdout(tmp_path: Path, load: Load, capsys: pytest.CaptureFixture[str]) -> None:
     distribution(tmp_path / "site", "chatty", "print('hello')\n" + INDEX.format(methods="", tasks=""))
     load()
     assert capsys.readouterr().out == ""

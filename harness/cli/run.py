@@ -111,7 +111,7 @@ def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
 
     todo = missing(plan, store, choice)
     seconds = estimate(plan, store)
-    lines = []
+    lines: list[dict[str, Any]] = []
     for piece in todo.pieces:
         group = piece.group
         known = seconds.get((group.task.name, group.variant, group.scale, group.pipeline))

@@ -14,27 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.execution.isolation import Limits
-from harness.execution.job import GroupJob, Part
+from harness.execution.job import GroupJob
+from harness.part import Need, Part
 
 if TYPE_CHECKING:
     from harness.execution.executor import Executor
-
-
-@dataclass(frozen=True)
-class Need:
-    """An artifact that a group uses.
-
-    Attributes:
-        name: as `context.artifact` asks for it.
-        builder: "package.module:function".
-        path: file of a plugin that is not installed, or "".
-        code: digest of the builder's code.
-    """
-
-    name: str
-    builder: str
-    code: str
-    path: str = ""
 
 
 @dataclass

@@ -76,9 +76,10 @@ def _judge(
 def _plan(row: Mapping[str, Any], registry: Registry) -> Plan:
     task = {"name": row["task"], "params": json.loads(row["task_params"])}
     stages = row["methods"]
-    prefix = (lambda name: f"{name}.") if len(stages) > 1 else (lambda name: "")
     params = {
-        prefix(stage["name"]) + key: value for stage in stages for key, value in json.loads(stage["params"]).items()
+        f"{stage['name']}.{key}" if len(stages) > 1 else key: value
+        for stage in stages
+        for key, value in json.loads(stage["params"]).items()
     }
     method = {"name": "+".join(stage["name"] for stage in stages), "params": params}
     study = Study.make(

@@ -56,7 +56,7 @@ class Flow:
         artifacts: Artifacts,
         settings: Settings,
         provenance: Provenance,
-        commit: Callable[[list[Row]], None],
+        commit: Callable[[list[Row]], object],
     ) -> None:
         self._executor = executor
         self._folder = folder

@@ -9,24 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Part:
-    """One declared thing with its settings: a stage of a pipeline, or a task.
-
-    Attributes:
-        name: the declared name.
-        package: top-level package of the target; for a single file `harness_local_<stem>`.
-        target: "package.module:Class".
-        params: all parameters, defaults filled in.
-        path: the file or folder of a plugin that is not installed, or "".
-    """
-
-    name: str
-    package: str
-    target: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    path: str = ""
+from harness.part import Part
 
 
 @dataclass(frozen=True)

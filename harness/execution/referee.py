@@ -10,9 +10,9 @@ from typing import Any
 
 from harness.errors import HarnessError, UnknownName
 from harness.execution import wire
-from harness.execution.job import Part
 from harness.interfaces.problem import Array
 from harness.interfaces.task import BaseTask, Values
+from harness.part import Part
 
 Entry = dict[str, Any]
 

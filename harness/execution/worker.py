@@ -16,10 +16,11 @@ from harness.errors import HarnessError
 from harness.execution import wire
 from harness.execution.baton import Turn, take_turns
 from harness.execution.context import TrialContext
-from harness.execution.job import GroupJob, Part, SeedReport
+from harness.execution.job import GroupJob, SeedReport
 from harness.interfaces.pipeline import Pipeline
 from harness.interfaces.problem import Array
 from harness.local import load_local
+from harness.part import Part
 from harness.training.errors import Diverged
 from harness.training.trainer import Request, Result, train
 

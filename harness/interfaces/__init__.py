@@ -10,44 +10,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.interfaces.budget import Budget as Budget
-    from harness.interfaces.context import Context as Context
-    from harness.interfaces.estimator import Estimator as Estimator
-    from harness.interfaces.gradient_rule import GradientAt as GradientAt
-    from harness.interfaces.gradient_rule import GradientRule as GradientRule
-    from harness.interfaces.learner import Learner as Learner
-    from harness.interfaces.pipeline import Pipeline as Pipeline
-    from harness.interfaces.probe import Probe as Probe
-    from harness.interfaces.problem import Problem as Problem
-    from harness.interfaces.problem import Split as Split
-    from harness.interfaces.recipe import Hook as Hook
-    from harness.interfaces.recipe import Network as Network
-    from harness.interfaces.recipe import Optimizer as Optimizer
-    from harness.interfaces.recipe import PerExample as PerExample
-    from harness.interfaces.recipe import Phase as Phase
-    from harness.interfaces.recipe import Recipe as Recipe
-    from harness.interfaces.recipe import Source as Source
-    from harness.interfaces.recipe_change import RecipeChange as RecipeChange
-    from harness.interfaces.sampler import Sampler as Sampler
-    from harness.interfaces.sampler import Shuffle as Shuffle
-    from harness.interfaces.sampler import Weighted as Weighted
-    from harness.interfaces.schedule import Constant as Constant
-    from harness.interfaces.schedule import Cosine as Cosine
-    from harness.interfaces.schedule import Schedule as Schedule
-    from harness.interfaces.schedule import StepDecay as StepDecay
-    from harness.interfaces.scorer import Scorer as Scorer
-    from harness.interfaces.step import Batch as Batch
-    from harness.interfaces.step import Output as Output
-    from harness.interfaces.step import SeedView as SeedView
-    from harness.interfaces.step import Step as Step
-    from harness.interfaces.task import BaseTask as BaseTask
-    from harness.interfaces.task import TaskMetric as TaskMetric
-    from harness.interfaces.term import FunctionLoss as FunctionLoss
-    from harness.interfaces.term import Loss as Loss
-    from harness.interfaces.term import Term as Term
-    from harness.interfaces.trained import Predictor as Predictor
-    from harness.interfaces.trained import Trained as Trained
-    from harness.interfaces.transform import Transform as Transform
+    from harness.interfaces.budget import Budget
+    from harness.interfaces.context import Context
+    from harness.interfaces.estimator import Estimator
+    from harness.interfaces.gradient_rule import GradientAt
+    from harness.interfaces.gradient_rule import GradientRule
+    from harness.interfaces.learner import Learner
+    from harness.interfaces.pipeline import Pipeline
+    from harness.interfaces.probe import Probe
+    from harness.interfaces.problem import Problem
+    from harness.interfaces.problem import Split
+    from harness.interfaces.recipe import Hook
+    from harness.interfaces.recipe import Network
+    from harness.interfaces.recipe import Optimizer
+    from harness.interfaces.recipe import PerExample
+    from harness.interfaces.recipe import Phase
+    from harness.interfaces.recipe import Recipe
+    from harness.interfaces.recipe import Source
+    from harness.interfaces.recipe_change import RecipeChange
+    from harness.interfaces.sampler import Sampler
+    from harness.interfaces.sampler import Shuffle
+    from harness.interfaces.sampler import Weighted
+    from harness.interfaces.schedule import Constant
+    from harness.interfaces.schedule import Cosine
+    from harness.interfaces.schedule import Schedule
+    from harness.interfaces.schedule import StepDecay
+    from harness.interfaces.scorer import Scorer
+    from harness.interfaces.step import Batch
+    from harness.interfaces.step import Output
+    from harness.interfaces.step import SeedView
+    from harness.interfaces.step import Step
+    from harness.interfaces.task import BaseTask
+    from harness.interfaces.task import TaskMetric
+    from harness.interfaces.term import FunctionLoss
+    from harness.interfaces.term import Loss
+    from harness.interfaces.term import Term
+    from harness.interfaces.trained import Predictor
+    from harness.interfaces.trained import Trained
+    from harness.interfaces.transform import Transform
 
 HOME = {
     "Budget": "budget",
@@ -89,7 +89,46 @@ HOME = {
     "Trained": "trained",
     "Transform": "transform",
 }
-__all__ = list(HOME)
+__all__ = [  # noqa: RUF022 (as in HOME)
+    "Budget",
+    "Context",
+    "Estimator",
+    "GradientAt",
+    "GradientRule",
+    "Learner",
+    "Pipeline",
+    "Probe",
+    "Problem",
+    "Split",
+    "Hook",
+    "Network",
+    "Optimizer",
+    "PerExample",
+    "Phase",
+    "Recipe",
+    "Source",
+    "RecipeChange",
+    "Sampler",
+    "Shuffle",
+    "Weighted",
+    "Constant",
+    "Cosine",
+    "Schedule",
+    "StepDecay",
+    "Scorer",
+    "Batch",
+    "Output",
+    "SeedView",
+    "Step",
+    "BaseTask",
+    "TaskMetric",
+    "FunctionLoss",
+    "Loss",
+    "Term",
+    "Predictor",
+    "Trained",
+    "Transform",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 from typing import Any, ClassVar
 
 from harness.interfaces.method import MethodBase
+from harness.signature import parameters_of
 
 
 class MethodContract:
@@ -31,16 +30,10 @@ class MethodContract:
         assert (self.method.__doc__ or "").strip(), "the class has no docstring"
 
     def test_parameters_are_named_typed_and_plain(self) -> None:
-        for name, parameter in inspect.signature(self.method.__init__).parameters.items():
-            if name == "self":
-                continue
-            assert parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY), (
-                f"parameter {name}: *args and **kwargs cannot be declared"
-            )
-            assert parameter.default is not parameter.empty, f"parameter {name} has no default"
-            assert parameter.annotation is not parameter.empty, f"parameter {name} has no type"
-            json.dumps(parameter.default)
+        for parameter in parameters_of(self.method):
+            assert not parameter.required, f"parameter {parameter.name} has no default"
+            assert parameter.schema.get("type") != "any", f"parameter {parameter.name} has no type"
 
     def test_space_names_parameters(self) -> None:
-        unknown = set(self.method.space) - set(inspect.signature(self.method.__init__).parameters)
+        unknown = set(self.method.space) - {parameter.name for parameter in parameters_of(self.method)}
         assert not unknown, f"space names unknown parameters: {sorted(unknown)}"

@@ -63,12 +63,11 @@ class TaskContract:
     def _artifacts(self, task: BaseTask, problems: dict[int, Problem], folder: Path) -> dict[int, dict[str, str]]:
         files: dict[int, dict[str, str]] = {seed: {} for seed in self.seeds}
         for name, builder in task.artifacts.items():
-            built = bench(
-                lambda context, build=builder: build(context.problem, context),
-                self.seeds,
-                "auto",
-                problem=problems.__getitem__,
-            )
+
+            def build(context: TrialContext, builder: Callable[..., Any] = builder) -> Any:
+                return builder(context.problem, context)
+
+            built = bench(build, self.seeds, "auto", problem=problems.__getitem__)
             for seed, arrays in zip(self.seeds, built, strict=True):
                 files[seed][name] = wire.save(folder / f"{name}-{seed}.safetensors", arrays)
         return files

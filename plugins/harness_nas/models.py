@@ -49,7 +49,7 @@ def redrawn(x: Tensor, random: Draws) -> Tensor:
 
 
 def recipe(problem: Problem) -> Recipe:
-    """Stand-alone training: SGD 0.05 with momentum 0.9, weight decay 2.5e-4, cosine, batches of 64.
+    """Stand-alone training: SGD 0.05 with momentum 0.9, weight decay 2.5e-4, cosine; batches of 64 but for smoke.
 
     The network has the option `architecture`; as it stands it is the supernet.
     """
@@ -57,7 +57,7 @@ def recipe(problem: Problem) -> Recipe:
     optimizer = Optimizer(torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "weight_decay": 2.5e-4}, elementwise=True)
     return Recipe(
         networks={"model": Network(CellNetwork, {"architecture": None, "classes": problem.classes})},
-        sources={"labelled": Source(train.x, train.y, batch=64)},
+        sources={"labelled": Source(train.x, train.y, batch=int(problem.info["batch"]))},
         terms={"loss": RedrawnCrossEntropy()},
         optimizers=(("*", optimizer),),
         views={"redrawn": redrawn},

@@ -21,15 +21,16 @@ Values = dict[str, float | dict[str, float]]
 
 @dataclass(frozen=True)
 class Size:
-    """Sizes of one scale: examples in train / validation / test, epochs of supernet and of stand-alone training."""
+    """Sizes of one scale: examples in train / validation / test, epochs of supernet and of stand-alone training, batch."""
 
     examples: tuple[int, int, int]
     supernet_epochs: int
     epochs: int
+    batch: int = 64
 
 
 SIZES = {
-    "smoke": Size((256, 100, 300), 20, 15),
+    "smoke": Size((256, 100, 300), 12, 10, 16),
     "small": Size((600, 297, 500), 40, 15),
     "full": Size((1000, 297, 500), 200, 60),
 }
@@ -90,6 +91,7 @@ class SupernetCellDigits(BaseTask):
             info={
                 "epochs": size.epochs,
                 "supernet_epochs": size.supernet_epochs,
+                "batch": size.batch,
                 "operations": len(OPERATIONS),
                 "edges": EDGES,
             },

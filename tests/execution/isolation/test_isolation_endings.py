@@ -150,6 +150,8 @@ def test_many_calls_leave_no_descriptors_behind(pool: Pool) -> None:
     def counts() -> list[int]:
         return [descriptors("self"), descriptors(pool.link.server), *(descriptors(pid) for pid in sorted(guardians))]
 
+    assert run(pool, "echo").ok
+    wait_until(lambda: pool.link.renewed, "the server to have tidied up its memory")
     calls = [pool.submit("isolation_functions:facts", {}, PLENTY) for _ in range(20)]
     guardians = {call.result(60).value["guardian"] for call in calls}
     wait_until(lambda: all(_children(pid) for pid in guardians), "guardians to have their next worker")

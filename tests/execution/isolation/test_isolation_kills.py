@@ -60,6 +60,8 @@ def test_idle_guardians(pool: Pool) -> None:
 def test_idle_worker(processes: Processes) -> None:
     """A worker that dies before a call begins costs nobody a call."""
     with Pool(1, environment=processes.environment) as pool:
+        assert run(pool, "echo").status == "ok"
+        wait_until(lambda: pool.link.renewed, "the server to have tidied up its memory")
         facts = run(pool, "facts").value
         for guardian in {facts["guardian"], run(pool, "facts").value["guardian"]}:
             children = Path(f"/proc/{guardian}/task/{guardian}/children")

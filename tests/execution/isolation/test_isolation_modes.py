@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from isolation_helpers import Processes
+from isolation_helpers import Processes, wait_until
 
 from harness.errors import HarnessError
 from harness.execution.isolation import Limits, Pool
@@ -22,6 +22,15 @@ def test_warm_fork_server_stays_single_threaded(processes: Processes) -> None:
         assert facts["torch"], "the worker was forked from a server that had torch"
         assert facts["threads"] == 1
         assert len(list(Path(f"/proc/{pool.link.server}/task").iterdir())) == 1
+
+
+def test_guardians_are_renewed_once_forks_are_cheap(processes: Processes) -> None:
+    with Pool(1, mode="fork", environment=processes.environment) as pool:
+        first = pool.submit("isolation_functions:facts", {}, PLENTY).result(60).value["guardian"]
+        wait_until(lambda: pool.link.renewed, "the server to have tidied up its memory")
+        later = {pool.submit("isolation_functions:facts", {}, PLENTY).result(60).value["guardian"] for _ in range(4)}
+        assert len(later) == 2, "one more than the workers, in turn"
+        assert first not in later
 
 
 def test_torch_in_a_warm_worker(processes: Processes) -> None:

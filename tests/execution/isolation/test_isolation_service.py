@@ -88,9 +88,9 @@ def test_close_ends_the_process(processes: Processes) -> None:
     with Pool(1, environment=processes.environment) as pool:
         service = Service("isolation_functions:Counter", pool=pool)
         assert service.call("add", {"amount": 1}, PLENTY).value == 1
-        before = len(processes.living())
+        wait_until(lambda: len(processes.living()) == 7, "a server and three guardians with a worker each")
         service.close()
-        wait_until(lambda: len(processes.living()) == before - 2, "the service and its guardian to be gone")
+        wait_until(lambda: len(processes.living()) == 5, "the service and its guardian to be gone")
         with pytest.raises(HarnessError, match="closed"):
             service.call("add", {"amount": 1}, PLENTY)
 
