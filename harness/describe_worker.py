@@ -165,7 +165,7 @@ def _check_base(cls: type, base: str, what: str) -> None:
 def _place(cls: type) -> dict[str, Any]:
     doc = cls.__doc__ if "__doc__" in vars(cls) else None
     try:
-        line = inspect.getsourcelines(cls)[1]
+        line = inspect.findsource(cls)[1] + 1
         file = inspect.getsourcefile(cls) or ""
     except (OSError, TypeError):
         line, file = 0, ""

@@ -124,6 +124,13 @@ def toy(root: Path, name: str = "acme") -> Path:
     return distribution(root, name, index, {"losses.py": LOSSES, "tasks.py": TASKS})
 
 
+def forget(root: Path) -> None:
+    """Drop the modules that were imported from below `root`: another test's distribution may have the same name."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(root)):
+            del sys.modules[name]
+
+
 def run_python(code: str, path: Path, cache: Path, **environ: str) -> Any:
     """Run code in a fresh interpreter that sees only the distributions in `path`; what it prints last is JSON."""
     names = ",".join(sorted(info.name.partition("-")[0].replace("_", "-") for info in path.glob("*.dist-info")))

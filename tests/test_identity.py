@@ -119,7 +119,7 @@ def test_a_local_file_and_a_local_folder(tmp_path: Path, package: Path) -> None:
 
 @pytest.mark.parametrize("target", ["no_such_package_here.x:Y", "pkg.missing:Y"])
 def test_a_module_that_is_not_there(package: Path, target: str) -> None:
-    with pytest.raises(HarnessError, match="no module named|cannot find the source"):
+    with pytest.raises(HarnessError, match=r"no module named|cannot find the source"):
         code_digest([target])
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import INDEX, LOSSES, METHODS, TASK_LIST, TASKS, distribution
+from fakes import INDEX, LOSSES, METHODS, TASK_LIST, TASKS, distribution, forget
 
 from harness.errors import HarnessError, UnknownName
 from harness.identity import code_digest
@@ -52,11 +52,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def registry(site: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.syspath_prepend(str(site / "site"))
     monkeypatch.setenv("HARNESS_CACHE", str(site / "cache"))
     monkeypatch.setenv("HARNESS_DATA", str(site / "data"))
-    return Registry.load(environ={"HARNESS_PLUGINS": "acme"})
+    yield Registry.load(environ={"HARNESS_PLUGINS": "acme"})
+    forget(site)
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_a_wrong_file_says_where(tmp_path: Path, old: str, new: str, message: st
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match="cannot read study .*: No such file"):
+    with pytest.raises(HarnessError, match=r"cannot read study .*: No such file"):
         Study.read(tmp_path / "none.toml")
 
 

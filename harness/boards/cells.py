@@ -89,7 +89,9 @@ def gather(store: Store, wanted: Filter | None = None) -> Cells:
     name, point = split_metric(wanted.metric)
     chosen = 'e."primary"' if not name else "e.name = $metric"
     named = {**({"metric": name} if name else {}), **({"point": point} if point else {})}
-    sql = _CELLS.format(conditions=" AND ".join(conditions), chosen=chosen, point="WHERE point = $point" if point else "")
+    sql = _CELLS.format(
+        conditions=" AND ".join(conditions), chosen=chosen, point="WHERE point = $point" if point else ""
+    )
     cells = Cells(store.table(sql, {**parameters, **named}))
     if not len(cells):
         raise _nothing(store, wanted)
@@ -110,7 +112,10 @@ def at_point(text: str) -> dict[str, float]:
 
 def without_record(store: Store) -> list[str]:
     """Tasks with trials whose record the store lacks: their metrics' direction is unknown, so no board shows them."""
-    sql = "SELECT DISTINCT task FROM trials r ANTI JOIN tasks t ON t.name = r.task AND t.version = r.task_version ORDER BY 1"
+    sql = """
+        SELECT DISTINCT task FROM trials r
+        ANTI JOIN tasks t ON t.name = r.task AND coalesce(t.version, 0) = coalesce(r.task_version, 0) ORDER BY 1
+    """
     return [str(name) for name in store.table(sql).column(0).to_pylist()]
 
 
@@ -150,7 +155,9 @@ def _nothing(store: Store, wanted: Filter) -> HarnessError:
         if "[" in task:
             variants = known(f"SELECT DISTINCT variant FROM trials WHERE task = '{name}'")
             if task.partition("[")[2].removesuffix("]") not in variants:
-                return UnknownName(f"variant of {name} in the store", task.partition("[")[2].removesuffix("]"), variants)
+                return UnknownName(
+                    f"variant of {name} in the store", task.partition("[")[2].removesuffix("]"), variants
+                )
     scales = known("SELECT DISTINCT scale FROM trials")
     if wanted.scale and wanted.scale not in scales:
         return UnknownName("scale in the store", wanted.scale, scales)
@@ -172,11 +179,11 @@ def _nothing(store: Store, wanted: Filter) -> HarnessError:
 
 _KEYS = ", ".join(name for name in RANKING if name not in ("metric", "at"))
 _CELL = "pipeline, tune, impl, precision"
-_ROWS = f"""
+_ROWS = """
     SELECT task, coalesce(task_package, '') AS task_package, coalesce(task_version, 0) AS task_version, variant,
            coalesce(scale, '') AS scale, pipeline, coalesce(tune, 0) AS tune, coalesce(impl, '') AS impl,
            coalesce(precision, '') AS precision, seed, status, failed, metrics
-    FROM trials WHERE {{conditions}}
+    FROM trials WHERE {conditions}
 """
 _POINT = """
     CASE WHEN coalesce(cardinality(m."at"), 0) = 0 THEN ''

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -139,9 +138,7 @@ def _best_groups(store: Store, cells: Cells) -> dict[int, Verdict]:
     keys = {span.start: _digest(cells, span) for span in spans}
     cached = _read_cache(store, keys.values())
     missing = [span for span in spans if keys[span.start] not in cached]
-    with ThreadPoolExecutor(2) as pool:  # numpy leaves the interpreter free meanwhile
-        found = list(pool.map(lambda span: judge(cells, span), missing))
-    new = {keys[span.start]: verdict for span, verdict in zip(missing, found, strict=True)}
+    new = {keys[span.start]: judge(cells, span) for span in missing}
     _write_cache(store, new)
     return {start: cached[key] if key in cached else new[key] for start, key in keys.items()}
 

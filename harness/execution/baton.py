@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,14 +55,14 @@ class GlobalRandom:
 
 @dataclass
 class Turn:
-    """One seed's thread.
+    """One seed's way through its body.
 
     Attributes:
         seed: of the trial.
         value: what its body returned.
         error: what it raised.
         request: the recipe that it waits for.
-        cpu_seconds: of its own thread, training not counted.
+        cpu_seconds: of its own code, training not counted.
         wall_seconds: while it held the baton, training not counted.
     """
 
@@ -72,36 +72,60 @@ class Turn:
     error: BaseException | None = None
     request: Request | None = None
     result: Result | None = None
+    carrier: Carrier | None = None
     ended: bool = False
     abandoned: bool = False
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
-    random: GlobalRandom = field(init=False)
-    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    back: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def __post_init__(self) -> None:
         self.random = GlobalRandom(self.seed)
+        self._go = threading.Semaphore(0)
+        self._back = threading.Semaphore(0)
 
     def run(self) -> None:
-        """The thread's main function."""
-        self.go.acquire()
+        """Carry the body out; called on the carrier's thread."""
+        start = time.thread_time()
         try:
-            if not self.abandoned:
-                self.value = self.body(self._hand_over)
+            self.value = self.body(self._hand_over)
         except Abandoned:
             pass
         except BaseException as error:  # a plugin may raise anything; the seed's row says what
             self.error = error
         finally:
-            self.cpu_seconds = time.thread_time()
+            self.cpu_seconds = time.thread_time() - start
             self.ended = True
-            self.back.release()
+            self._back.release()
+
+    def advance(self, idle: list[Carrier]) -> None:
+        """Hand the baton to this seed and wait until it waits for training or has ended.
+
+        Args:
+            idle: threads to start on; the seed's own comes back here once it has ended.
+        """
+        start = time.perf_counter()
+        self.random.enter()
+        if self.carrier is None:
+            self.carrier = idle.pop() if idle else Carrier()
+            self.carrier.carry(self)
+        else:
+            self._go.release()
+        self._back.acquire()
+        if self.ended:
+            idle.append(self.carrier)
+        else:
+            self.random.leave()
+        self.wall_seconds += time.perf_counter() - start
+
+    def abandon(self) -> None:
+        """Give the body up where it waits."""
+        self.abandoned = True
+        self._go.release()
 
     def _hand_over(self, request: Request) -> Result:
         self.request = request
-        self.back.release()
-        self.go.acquire()
+        self._back.release()
+        self._go.acquire()
         if self.abandoned:
             raise Abandoned
         result, self.result = self.result, None
@@ -109,15 +133,31 @@ class Turn:
             raise RuntimeError("a seed was woken without a result")
         return result
 
-    def advance(self) -> None:
-        """Hand the baton to this seed and wait until it waits for training or has ended."""
-        start = time.perf_counter()
-        self.random.enter()
-        self.go.release()
-        self.back.acquire()
-        if not self.ended:
-            self.random.leave()
-        self.wall_seconds += time.perf_counter() - start
+
+class Carrier:
+    """A thread that carries bodies out, one after the other: a body that never trains needs none of its own."""
+
+    def __init__(self) -> None:
+        self._next: Turn | None = None
+        self._work = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._carry, name="seed", daemon=True)
+        self._thread.start()
+
+    def carry(self, turn: Turn | None) -> None:
+        """Start on a turn; None ends the thread."""
+        self._next = turn
+        self._work.release()
+
+    def join(self) -> None:
+        """Wait for the end of the thread."""
+        self._thread.join()
+
+    def _carry(self) -> None:
+        while True:
+            self._work.acquire()
+            if self._next is None:
+                return
+            self._next.run()
 
 
 def take_turns(
@@ -135,25 +175,24 @@ def take_turns(
     caller = GlobalRandom(0)
     caller.leave()
     turns = [Turn(seed, body) for seed, body in zip(seeds, bodies, strict=True)]
-    threads = [threading.Thread(target=turn.run, name=f"seed-{i}", daemon=True) for i, turn in enumerate(turns)]
-    for thread in threads:
-        thread.start()
+    idle: list[Carrier] = []
     try:
         live = turns
         while live:
             for turn in live:
-                turn.advance()
+                turn.advance(idle)
             live = [turn for turn in live if not turn.ended]
             requests = [turn.request for turn in live if turn.request is not None]
             if requests:
                 for turn, result in zip(live, train(requests), strict=True):
                     turn.request, turn.result = None, result
     finally:
-        for turn in turns:
-            if not turn.ended:
-                turn.abandoned = True
-                turn.go.release()
         caller.enter()
-    for thread in threads:
-        thread.join()
+        for turn in turns:
+            if turn.carrier is not None and not turn.ended:
+                turn.abandon()
+        for carrier in {id(turn.carrier): turn.carrier for turn in turns if turn.carrier is not None}.values():
+            carrier.carry(None)
+    for carrier in idle:
+        carrier.join()
     return turns

@@ -92,7 +92,7 @@ class Summary:
 
 def missing(plan: Plan, store: Store, choice: Choice) -> Todo:
     """The trials of a plan that have to run."""
-    ids = [trial for group in plan.groups for trial in group.trial_ids.values()]
+    ids = [] if choice.force else [trial for group in plan.groups for trial in group.trial_ids.values()]
     existing = store.existing(ids)
     todo = Todo()
     for group in plan.groups:

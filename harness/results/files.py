@@ -68,6 +68,8 @@ def one_line(path: Path) -> Iterator[None]:
         raise HarnessError(f"cannot use '{path}' as a store: '{found}' is a file; give a folder with --store") from None
     except PermissionError as error:
         found = error.filename or path
-        raise HarnessError(f"cannot write to the store '{path}': no permission for '{found}'; choose another --store") from None
+        raise HarnessError(
+            f"cannot write to the store '{path}': no permission for '{found}'; choose another --store"
+        ) from None
     except OSError as error:
         raise HarnessError(f"cannot use the store '{path}': {error.strerror or error}") from None

@@ -201,3 +201,33 @@ def _copy_records(store: Store, origin: Store, kind: str) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with staged(target) as temporary:
                     shutil.copyfile(path, temporary)
+
+
+def info(store: Store) -> dict[str, str]:
+    """What a store holds, for people: a name and a text each.
+
+    Raises:
+        HarnessError: there is no store.
+    """
+    if not store.path.is_dir():
+        raise HarnessError(f"there is no store at '{store.path}'; run something first: harness demo, or give --store")
+    present = store.listing()
+    with store.reading() as connection:
+        counts = connection.execute("SELECT status, count(*) FROM trials GROUP BY status ORDER BY 2 DESC").fetchall()
+        names = connection.execute(
+            "SELECT count(DISTINCT task), count(DISTINCT (task, variant)), count(DISTINCT pipeline), "
+            "count(DISTINCT study), min(started_at), max(started_at), (SELECT count(*) FROM all_rows) FROM trials"
+        ).fetchone()
+    assert names is not None
+    size = sum(part.path.stat().st_size for part in present.counted)
+    trials = sum(count for _, count in counts)
+    described = {
+        "trials": f"{trials} ({', '.join(f'{count} {status}' for status, count in counts)})" if counts else "0",
+        "rows": f"{names[6]} ({names[6] - trials} superseded)",
+        "tasks": f"{names[0]} in {names[1]} variants",
+        "pipelines": str(names[2]),
+        "studies": str(names[3]),
+        "files": f"{len(present.counted)} ({len(present.loose)} loose, {size / 1e6:.1f} MB)",
+        "not read": f"{len(present.aside)} (harness store check)" if present.aside else "0",
+    }
+    return {**described, "from": f"{names[4]:%Y-%m-%d}", "to": f"{names[5]:%Y-%m-%d}"} if names[4] else described

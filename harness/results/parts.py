@@ -92,7 +92,9 @@ def listing(folder: Path, known: dict[tuple[str, int, int], Part | Aside], now: 
         with contextlib.suppress(FileNotFoundError):
             result = _look(folder, sorted(names), known, now)
             after = set(os.listdir(folder))
-            if not any(_visible(name) for name in names - after) and not any(_compacted(name) for name in after - names):
+            if not any(_visible(name) for name in names - after) and not any(
+                _compacted(name) for name in after - names
+            ):
                 return result
         # A compaction has just put its file in place and is removing what it replaces: look again.
 
@@ -198,7 +200,9 @@ def _fits(have: Any, want: Any) -> bool:
     if types.is_string(want):
         return bool(types.is_string(have) or types.is_large_string(have) or types.is_string_view(have))
     if types.is_map(want):
-        return bool(types.is_map(have)) and _fits(have.key_type, want.key_type) and _fits(have.item_type, want.item_type)
+        return (
+            bool(types.is_map(have)) and _fits(have.key_type, want.key_type) and _fits(have.item_type, want.item_type)
+        )
     if types.is_list(want):
         return bool(types.is_list(have) or types.is_large_list(have)) and _fits(have.value_type, want.value_type)
     if types.is_struct(want):

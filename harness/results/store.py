@@ -142,7 +142,7 @@ class Store:
         from harness.results import views
 
         spill = str(Path(tempfile.gettempdir()) / f"harness-duckdb-{os.getpid()}")
-        settings = {"threads": _threads(), "memory_limit": MEMORY, "temp_directory": spill}
+        settings: dict[str, Any] = {"threads": _threads(), "memory_limit": MEMORY, "temp_directory": spill}
         connection = duckdb.connect(config=settings)
         try:
             with one_line(self.path):

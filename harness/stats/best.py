@@ -25,7 +25,8 @@ Array = npt.NDArray[Any]
 EXACT_SEEDS = 12
 FLIPS = 2048
 _TIE = 1e-6
-_BLOCK = 512
+_SMALL = 262_144
+"""Products up to this size run in one thread of the linear algebra library; larger ones wait for busy cores."""
 
 
 def best_group(values: Array, level: float = 0.05, rng: np.random.Generator | None = None) -> Array:
@@ -96,13 +97,13 @@ def _column(values: Array, j: int, observed: float, weight: Array, reach: Array,
         return False
     rivals = np.flatnonzero(reach >= observed)
     scaled = ((values[:, rivals] - values[:, j : j + 1]) * weight[rivals]).T.astype(np.float32)
-    count, start, size = 0, 0, 64
+    count, start, size = 0, 0, max(32, _SMALL // max(1, scaled.size))
     while start < flips.shape[1]:
         ratio = scaled @ flips[:, start : start + size]
         count += int((ratio.max(axis=0) >= observed).sum() + (ratio.min(axis=0) <= -observed).sum())
         if count > limit:
             return False
-        start, size = start + size, min(2 * size, _BLOCK)
+        start += size
     return True
 
 

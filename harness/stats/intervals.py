@@ -42,7 +42,7 @@ def interval(values: Array, level: float = 0.95) -> tuple[float, float, float, i
     n = finite.size
     if n == 0:
         return float("nan"), float("nan"), float("nan"), 0
-    deviation = finite.std(ddof=1) if n > 1 else np.nan
+    deviation = np.asarray(finite.std(ddof=1) if n > 1 else np.nan)
     low, high = mean_interval(finite.mean(), deviation, np.asarray(n), level)
     return float(finite.mean()), float(low), float(high), n
 

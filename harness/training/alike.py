@@ -97,7 +97,7 @@ def _same(a: Any, b: Any, depth: int = 0) -> bool:
     if isinstance(a, torch.Tensor):
         return a.dtype == b.dtype and a.shape == b.shape and bool(torch.equal(a, b))
     if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
     if isinstance(a, Mapping):
         return list(a) == list(b) and all(_same(a[k], b[k], depth + 1) for k in a)
     if isinstance(a, list | tuple):
@@ -116,8 +116,8 @@ def _same(a: Any, b: Any, depth: int = 0) -> bool:
             return True
     except Exception:
         return False
-    plain = type(a).__eq__ is object.__eq__ and hasattr(a, "__dict__")
-    return plain and not isinstance(a, type) and _same(vars(a), vars(b), depth + 1)
+    by_identity = getattr(type(a), "__eq__", None) == getattr(object, "__eq__", None) and hasattr(a, "__dict__")
+    return by_identity and not isinstance(a, type) and _same(vars(a), vars(b), depth + 1)
 
 
 def _same_module(a: nn.Module, b: nn.Module, depth: int) -> bool:

@@ -36,7 +36,8 @@ def check_recipe(recipe: Recipe) -> None:
     for name, term in recipe.terms.items():
         if isinstance(term, Loss) and "labelled" not in recipe.sources:
             raise HarnessError(
-                f"term '{name}' ({type(term).__name__}) needs a source 'labelled'; there are {', '.join(recipe.sources)}"
+                f"term '{name}' ({type(term).__name__}) needs a source 'labelled'; "
+                f"there are {', '.join(recipe.sources)}"
             )
     for phase in recipe.phases:
         for name in phase.trains:

@@ -16,7 +16,8 @@ from harness.interfaces.recipe import Source
 
 def as_tensor(array: Array, dtype: torch.dtype, device: str) -> Tensor:
     """Floating arrays in the precision of training, all others as int64."""
-    tensor = torch.as_tensor(np.ascontiguousarray(array))
+    array = np.ascontiguousarray(array)
+    tensor = torch.as_tensor(array if array.flags.writeable else array.copy())
     return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else torch.int64)
 
 
@@ -33,6 +34,7 @@ class Feed:
         epoch: epochs drawn so far, less the one that is going on.
         weights: one array a seed, or None, for the sampler; used from the next epoch on.
         last: True after the last batch of an epoch.
+        size: examples a seed in the batch that was given last.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class Feed:
         self._check(sources[0])
         self._x, self._x_apart = self._store([source.x for source in sources])
         labels = [source.y for source in sources if source.y is not None]
-        self._y, self._y_apart = self._store(labels) if labels else (None, False)
+        self._y: Tensor | None = None
+        self._y_apart = False
+        if labels:
+            self._y, self._y_apart = self._store(labels)
         self._offsets = torch.arange(len(seeds), device=device)[:, None] * self.memory
         self.weights: list[Array | None] = [None] * len(seeds)
         self.epoch = -1
         self._position = self.batches
-        self.last = False
+        self.last, self.size = False, 0
 
     def _check(self, source: Source) -> None:
         if self.batches < 1:
@@ -63,7 +68,7 @@ class Feed:
             raise HarnessError(f"source '{self.name}' has {len(source.x)} inputs and {len(source.y)} labels")
 
     def _store(self, arrays: Sequence[Array]) -> tuple[Tensor, bool]:
-        """The arrays of all seeds in one tensor, and whether they are apart; one copy serves all where they are equal."""
+        """One tensor for all seeds, and whether they are apart in it; one copy serves all where they are equal."""
         first = arrays[0]
         if all(array is first or np.array_equal(array, first) for array in arrays[1:]):
             return as_tensor(first, self.dtype, self.device), False
@@ -75,15 +80,14 @@ class Feed:
         self._position = 0
         drawn = [self._positions(i) for i in range(len(self.seeds))]
         ids = torch.as_tensor(np.stack([ids for ids, _ in drawn]), device=self.device)
-        self._ids = ids.split(self.batch_size, dim=1)
+        self._ids = torch.split(ids, self.batch_size, dim=1)
         self._flat = [(part + self._offsets).reshape(-1) for part in self._ids]
         self._shared = [part.reshape(-1) for part in self._ids]
         self._weight: Sequence[Tensor] | None = None
         if any(weight is not None for _, weight in drawn):
             weights = [np.ones(self.examples) if weight is None else np.asarray(weight) for _, weight in drawn]
-            self._weight = as_tensor(np.stack(weights).astype(np.float64), self.dtype, self.device).split(
-                self.batch_size, dim=1
-            )
+            tensor = as_tensor(np.stack(weights).astype(np.float64), self.dtype, self.device)
+            self._weight = torch.split(tensor, self.batch_size, dim=1)
 
     def _positions(self, seed: int) -> tuple[Array, Array | None]:
         sampler = self.samplers[seed]
@@ -112,20 +116,18 @@ class Feed:
         self._position += 1
         self.last = self._position == self.batches
         ids = self._ids[at]
-        lead = tuple(ids.shape) if self.stacked else (ids.shape[1],)
+        self.size = ids.shape[1]
         batch = {"ids": ids if self.stacked else self._shared[at]}
-        rows = self._flat[at] if self._x_apart else self._shared[at]
-        batch["x"] = self._x.index_select(0, rows).view(lead + self._x.shape[1:])
+        batch["x"] = self._gather(self._x, self._x_apart, at, ids)
         if self._y is not None:
-            rows = self._flat[at] if self._y_apart else self._shared[at]
-            batch["target"] = self._y.index_select(0, rows).view(lead + self._y.shape[1:])
+            batch["target"] = self._gather(self._y, self._y_apart, at, ids)
         if self._weight is not None:
             batch["weight"] = self._weight[at] if self.stacked else self._weight[at].reshape(-1)
         return batch, self._flat[at]
 
-    def size(self) -> int:
-        """Examples a seed in the batch that was given last."""
-        return int(self._ids[self._position - 1].shape[1])
+    def _gather(self, store: Tensor, apart: bool, at: int, ids: Tensor) -> Tensor:
+        rows = store.index_select(0, self._flat[at] if apart else self._shared[at])
+        return rows.view(ids.shape + store.shape[1:]) if self.stacked else rows
 
     def whole(self, seed: int, start: int, stop: int) -> dict[str, Tensor]:
         """Examples `start` to `stop` of one seed's source, in the order of its index."""

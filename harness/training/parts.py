@@ -166,7 +166,7 @@ def initialise(module: nn.Module, seed: int, name: str) -> None:
 
 
 def _seed(seed: int, purpose: str) -> None:
-    torch.random.default_generator.manual_seed(streams.key(seed, purpose) & ((1 << 63) - 1))
+    torch.default_generator.manual_seed(streams.key(seed, purpose) & ((1 << 63) - 1))
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Array], what: str) -> None:

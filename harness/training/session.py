@@ -113,8 +113,7 @@ class Session(ABC):
         self.updates = Updates(self.recipe, self.learnable, len(requests), self.stacked)
         self.curves = Curves(len(requests), self.recipe.record)
         self.alive = [True] * len(requests)
-        self.number, self.evaluations = 0, 0
-        self.spent = [Spent() for _ in requests]
+        self.number = self.examples = self.evaluations = 0
         self.results: list[Result | None] = [None] * len(requests)
         for position, request in enumerate(requests):
             check_labels(request.recipe, self, position)
@@ -226,7 +225,6 @@ class Session(ABC):
         for name, declared in self.recipe.state.items():
             lead = tuple(batches[declared.source]["ids"].shape)
             memory[name] = self.memory[name].index_select(0, rows[declared.source]).view(lead + declared.shape)
-        before = self.evaluations
         gradients, recorded = self.gradients(batches, memory, moment, terms, names)
         factor = self.recipe.schedule.factor(self.number, self.length, self.first.epoch)
         self.updates.step(gradients, factor)
@@ -238,23 +236,14 @@ class Session(ABC):
             self.memory[name].index_copy_(0, rows[declared.source], value.reshape(-1, *declared.shape))
         self.curves.add(self.number, recorded.means, recorded.logs)
         self.number += 1
-        self._count(self.evaluations - before)
+        self.examples += sum(feed.size for feed in self.feeds.values())
         self._between()
-
-    def _count(self, evaluations: int) -> None:
-        examples = sum(feed.size() for feed in self.feeds.values())
-        for spent, alive in zip(self.spent, self.alive, strict=True):
-            if alive:
-                spent.steps += 1
-                spent.examples += examples
-                spent.gradients += evaluations
 
     def _between(self) -> None:
         """What happens between two steps: curves, a look at the losses, hooks."""
         ended = self.first.last
-        due = [
-            i for i, hook in enumerate(self.recipe.hooks) if (self.number % hook.every == 0 if hook.every else ended)
-        ]
+        hooks = self.recipe.hooks
+        due = [i for i, hook in enumerate(hooks) if (self.number % hook.every == 0 if hook.every else ended)]
         if ended or due or self.number % CHECK_EVERY == 0:
             self._look()
         if ended:
@@ -291,11 +280,15 @@ class Session(ABC):
             if self.alive[position]:
                 self.finish(position)
 
+    def spent(self) -> Spent:
+        """What a seed that is still in training has used up so far."""
+        return Spent(steps=self.number, examples=self.examples, gradients=self.evaluations)
+
     def fail(self, position: int, error: BaseException) -> None:
         """End a seed with an error; the others go on."""
         self.alive[position] = False
         self.results[position] = Result(
-            None, error, self.spent[position], self.mapping, self.wanted, self.curves.points[position]
+            None, error, self.spent(), self.mapping, self.wanted, self.curves.points[position]
         )
 
     def finish(self, position: int) -> None:
@@ -314,16 +307,15 @@ class Session(ABC):
         history = self.curves.history[position]
         trained = Trained(dict(recipe.networks), weights, recipe, history)
         self.results[position] = Result(
-            trained, None, self.spent[position], self.mapping, self.wanted, self.curves.points[position]
+            trained, None, self.spent(), self.mapping, self.wanted, self.curves.points[position]
         )
 
     # --- helpers of the mappings ---
 
     def set_counters(self, tensors: Tensors, names: Sequence[str], number: int) -> None:
         """Put the counters of random layers to their place for this step."""
-        with torch.no_grad():
-            for name in names:
-                tensors[name].fill_(number * COUNTER_STEP)
+        for name in names:
+            tensors[name].fill_(number * COUNTER_STEP)
 
     def layout(self) -> dict[str, list[tuple[str, str]]]:
         """module -> (local name, full name) of all its tensors."""

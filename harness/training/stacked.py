@@ -65,7 +65,7 @@ class StackedSession(Session):
             raise HarnessError("no term of the objective depends on a parameter that is being trained")
         self.evaluations += 1
         leaves = [self.learnable[name] for name in names]
-        found = torch.autograd.grad(total.sum(), leaves, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(total, leaves, torch.ones_like(total), allow_unused=True, materialize_grads=True)
         self.buffers.update(recorded.buffers)
         return dict(zip(names, found, strict=True)), recorded
 
@@ -102,15 +102,17 @@ class StackedSession(Session):
                     total, means = step.objective(wanted or terms)
                     return total, (means, step.writes, step.logs, changed_buffers(self, caller, self._layout))
 
-                found, aux = torch.func.grad(objective, has_aux=True)(dict(at))
+                gradient: Tensors
+                gradient, aux = torch.func.grad(objective, has_aux=True)(dict(at))
                 recorded.merge(Recorded(*aux))
-                return found
+                return gradient
 
             caller = self._functional(learnable, constants, buffers, moment.number)
             step = self._evaluation(caller, batch, memory, key, moment)
 
             def call(i: int, gradient_at: Any, here: Tensors, now: Step) -> Tensors:
-                return caller(f"rule/{i}", gradient_at, here, now)
+                found: Tensors = caller(f"rule/{i}", gradient_at, here, now)
+                return found
 
             at = {name: learnable[name] for name in names}
             found = apply_rules(call, len(self.recipe.rules), evaluate, at, step)

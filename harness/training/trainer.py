@@ -33,7 +33,8 @@ def train(
 ) -> list[Result]:
     """Train every request; a seed that fails or diverges does not disturb the others.
 
-    Requests that are alike become one stacked program under the mapping "vmap"; all others are trained one by one.
+    Requests that are alike become one stacked program under the mapping "vmap"; all others are trained one by one, and
+    so are recipes with a part that is not `vectorizable`, whatever the mapping.
     If a stacked program raises, the error cannot be told apart by seed, so its seeds are trained again one by one.
 
     Args:
@@ -63,7 +64,9 @@ def train(
 
 
 def _train_alike(requests: list[Request], mapping: str, dtype: torch.dtype, device: str) -> list[Result]:
-    if mapping == "auto":
+    if not vectorizable(requests[0]):
+        mapping = "loop"
+    elif mapping == "auto":
         mapping = _chosen(requests, dtype, device)
     if mapping == "vmap":
         found = _stacked(requests, dtype, device)
@@ -89,7 +92,8 @@ def ghosts(requests: Sequence[Request]) -> int:
 
     A stack of one takes other code paths in the libraries below than a larger one. And the vectorised loops of some
     operators (sigmoid, pow) treat up to TAIL - 1 numbers at the end of a tensor by other instructions, which round
-    differently: ghosts, not seeds, must stand there. Sources whose last batch is tiny would need many; MOST bounds them.
+    differently: ghosts, not seeds, must stand there. A source whose last batch is tiny would need many; MOST is the
+    bound.
     """
     sizes = set()
     for source in requests[0].recipe.sources.values():
@@ -124,7 +128,7 @@ def _alone(request: Request, dtype: torch.dtype, device: str) -> Result:
         session = LoopSession([request], dtype, device)
         return session.run()[0]
     except (Exception, SystemExit) as error:
-        spent = session.spent[0] if session else Spent()
+        spent = session.spent() if session else Spent()
         spent.fit_seconds = time.perf_counter() - started
         return Result(None, error, spent, "loop", 1, session.curves.points[0] if session else {})
 
@@ -133,8 +137,6 @@ def _chosen(requests: list[Request], dtype: torch.dtype, device: str) -> str:
     """What the table says for these requests; the loop where building them fails, so that each gets its own error."""
     request = requests[0]
     recipe = request.recipe
-    if not vectorizable(request):
-        return "loop"
     data = sum(source.x.nbytes + (source.y.nbytes if source.y is not None else 0) for source in recipe.sources.values())
     if data * len(requests) > STACK_LIMIT:
         return "loop"

@@ -76,7 +76,7 @@ class Updates:
         self._recipe = recipe
         self._learnable = learnable
         self._apart: dict[str, list[Tensor]] = {}
-        self._padded: dict[str, tuple[Tensor, Tensor]] = {}
+        self._padded: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         self._optimizers: list[torch.optim.Optimizer] = []
         for optimizer, names in assign(recipe, list(learnable)):
             if optimizer.elementwise or not stacked:
@@ -113,17 +113,17 @@ class Updates:
         view = flat[: parameter.numel()].view(parameter.shape).copy_(parameter)
         self._learnable[name] = view.detach().requires_grad_()
         gradient = torch.zeros_like(flat)
-        self._padded[name] = (flat.requires_grad_(), gradient)
+        own = gradient[: parameter.numel()].view(parameter.shape)
+        self._padded[name] = (flat.requires_grad_(), gradient, own)
         return flat
 
     def _hand(self, name: str, parameter: Tensor, gradient: Tensor | None) -> None:
         """Give a gradient, or None, to whatever tensor the optimizer holds for a parameter."""
         if name in self._padded:
-            flat, buffer = self._padded[name]
-            flat.grad = None
+            flat, whole, own = self._padded[name]
+            flat.grad = None if gradient is None else whole
             if gradient is not None:
-                buffer[: parameter.numel()].view(parameter.shape).copy_(gradient)
-                flat.grad = buffer
+                own.copy_(gradient)
         elif name in self._apart:
             for s, view in enumerate(self._apart[name]):
                 view.grad = None if gradient is None else gradient[s].contiguous()
@@ -171,6 +171,8 @@ class Averages:
 
     def step(self, tensors: Any) -> None:
         """Move the averages; `tensors` gives the current tensor of a name."""
+        if not self._pairs:
+            return
         with torch.no_grad():
             for average, source, decay in self._pairs:
                 if decay is None:

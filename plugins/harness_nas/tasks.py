@@ -21,7 +21,7 @@ Values = dict[str, float | dict[str, float]]
 
 @dataclass(frozen=True)
 class Size:
-    """Sizes of one scale: examples in train / validation / test, epochs of supernet and of stand-alone training, batch."""
+    """Sizes of one scale: examples in train / validation / test, epochs of supernet and stand-alone training, batch."""
 
     examples: tuple[int, int, int]
     supernet_epochs: int

@@ -103,8 +103,9 @@ class PTQWeights(BaseTask):
         return outputs
 
     def score(self, outputs: Arrays, hidden: Arrays) -> Values:
-        names = [key.removeprefix("original/") for key in outputs if key.startswith("original/")]
-        errors = {n: relative_error(outputs[f"original/{n}"], outputs[f"quantized/{n}"]) for n in names}
+        given = {**outputs, **hidden}  # the referee's own copy of the random tensors counts before the worker's
+        names = [key.removeprefix("original/") for key in given if key.startswith("original/")]
+        errors = {n: relative_error(given[f"original/{n}"], outputs[f"quantized/{n}"]) for n in names}
         values: Values = {
             "output_mse": output_error(outputs["original_logits"], outputs["logits"]),
             "weight_mse": float(np.mean(list(errors.values()))),
@@ -137,7 +138,7 @@ class PTQWeights(BaseTask):
             inputs={"test": x["test"].astype(np.float32)},
             info={"bits": self.bits, "tensors": list(drawn)},
         )
-        return problem, {}
+        return problem, {f"original/{name}": values for name, values in drawn.items()}
 
     def _images(self, size: Size, seed: int) -> tuple[Problem, Arrays]:
         pixels, labels = digits()

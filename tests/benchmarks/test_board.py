@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +86,7 @@ def part(task: int, rng: np.random.Generator) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = os.environ.get("HARNESS_LARGE_STORE")
     store = Store(given or tmp_path_factory.mktemp("large") / "store")
     if not store.listing().counted:
@@ -99,7 +98,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             store.register_task({"name": f"task-{task:03d}", "package": "pkg", "version": 1, "metrics": metrics})
         start = time.perf_counter()
         print(compact(store).rows, "rows compacted in", time.perf_counter() - start)
-    yield store.path
+    return store.path
 
 
 def measure(store: Path, what: str) -> dict[str, float]:

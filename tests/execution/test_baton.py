@@ -91,6 +91,11 @@ def test_an_interrupt_leaves_no_thread_behind():
     with pytest.raises(KeyboardInterrupt):
         take_turns([0, 1], [lambda hand_over: hand_over(FakeRequest(0, "x"))] * 2, train)
     for thread in threading.enumerate():
-        if thread.name.startswith("seed-"):
+        if thread.name == "seed":
             thread.join(5)
     assert threading.active_count() == before
+
+
+def test_bodies_that_never_train_share_a_thread():
+    turns, _ = group([lambda hand_over: threading.get_ident()] * 5)
+    assert len({turn.value for turn in turns}) == 1

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from recipes import CrossEntropy, data, gap, mlp_recipe, run, same_bits, sgd, weights
+from recipes import CrossEntropy, cnn_recipe, data, gap, mlp_recipe, run, same_bits, sgd, weights
 from torch import nn
 
 from harness import streams
-from harness.interfaces import Loss, Network, PerExample, Phase, Source, Term, Weighted
+from harness.interfaces import Loss, Network, PerExample, Phase, Source, StepDecay, Term, Weighted
 from harness.nn import MLP, GaussianNoise
 from harness.nn.mlp import MLP as Model
 
@@ -316,3 +316,27 @@ def test_a_frozen_network_stays_as_it_is_and_in_evaluation_mode():
         assert gap(b, c) < 1e-12
         assert same_bits(a, b, "teacher")
         assert same_bits(a, c, "teacher")
+
+
+@MAPPINGS
+def test_the_first_selector_that_matches_decides_and_the_schedule_scales_all(mapping):
+    recipe = mlp_recipe(epochs=1).replace(
+        optimizers=(("model.head.*", sgd(lr=0.0)), ("*.bias", sgd(lr=0.05, elementwise=False)), ("*", sgd(lr=0.1)))
+    )
+    start, end = run(recipe, (0, 1), steps=0), run(recipe, (0, 1), mapping)
+    for a, b in zip(start, end, strict=True):
+        for name, value in weights(a).items():
+            assert (weights(b)[name] == value).all() == name.startswith("head")
+    constant = run(recipe.replace(schedule=StepDecay((0,), 0.0)), (0, 1), mapping)
+    assert all(gap(a, b) == 0 for a, b in zip(start, constant, strict=True))
+
+
+@MAPPINGS
+def test_an_average_copies_buffers(mapping):
+    recipe = cnn_recipe(epochs=1)
+    factory, options = recipe.networks["model"].factory, recipe.networks["model"].options
+    recipe = recipe.with_network("average", Network(factory, options, average_of="model", decay=0.9))
+    for result in run(recipe, (0, 1), mapping):
+        model, average = weights(result), weights(result, "average")
+        for name, value in model.items():
+            assert (average[name] == value).all() == ("running" in name or "num_batches" in name)

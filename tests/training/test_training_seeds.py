@@ -8,7 +8,7 @@ from recipes import CrossEntropy, Sharpness, cnn_recipe, data, gap, mlp_recipe, 
 from torch import nn
 
 from harness.errors import HarnessError, UnknownName
-from harness.interfaces import Loss, Network, Optimizer, PerExample, Phase, Recipe, Source, Term
+from harness.interfaces import Loss, Network, Optimizer, PerExample, Phase, Term
 from harness.training import Diverged, Request, train
 from harness.training.alike import difference
 
@@ -220,7 +220,7 @@ class Fixed(nn.Module):
 
 def misspelt():
     r = mlp_recipe()
-    x, y = data(90)
+    _, y = data(90)
     source = r.sources["labelled"]
     return {
         "no optimizer takes parameter 'model.body.0.weight'": r.replace(optimizers=(("model.head.*", sgd()),)),
@@ -360,11 +360,19 @@ def test_a_recipe_that_makes_no_sense_fails_its_own_seed_only():
     assert "negative" in str(train([Request(0, mlp_recipe(), steps=-1)])[0].error)
 
 
-def test_auto_follows_the_flags():
+def test_every_mapping_follows_the_flags():
     class Plain(CrossEntropy):
         vectorizable = False
 
     results = train([Request(s, mlp_recipe(width=64, loss=Plain())) for s in (0, 1)])
     assert [r.mapping for r in results] == ["loop", "loop"]
-    assert isinstance(mlp_recipe(), Recipe)
-    assert isinstance(mlp_recipe().sources["labelled"], Source)
+    forced = train([Request(s, mlp_recipe(loss=Plain())) for s in (0, 1)], "vmap")
+    assert [r.mapping for r in forced] == ["loop", "loop"]
+
+
+def test_data_that_may_not_be_written_are_trained_on(recwarn):
+    recipe = mlp_recipe(epochs=1)
+    x = recipe.sources["labelled"].x.copy()
+    x.flags.writeable = False
+    run(recipe.with_source("labelled", x=x), (0, 1), "vmap")
+    assert not [w for w in recwarn if "writ" in str(w.message)]

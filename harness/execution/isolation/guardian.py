@@ -62,7 +62,9 @@ class Guardian:
         while not self._over:
             if self._worker is None:
                 self._worker = self._start_worker()
-            self._pump(None)
+            self._pump(0.0 if self._requests else None)
+            if self._over:
+                break  # a request that came with the end has not begun; the client may give it to another guardian
             if self._worker.gone and not (self._requests and self._worker.session):
                 # It died idle: no call has begun, so another one takes its place.
                 stillborn = 0 if self._worker.ready else stillborn + 1
@@ -135,7 +137,8 @@ class Guardian:
         header, body = request
         current = self._worker
         assert current is not None
-        if header["kind"] == "ask" and not current.session:
+        if header["kind"] == "ask" and (current.gone or not current.session):
+            current.session = False
             self._line.send({"status": "crashed", "error": "the service is not running", "stale": True, "alive": False})
             return
         self._line.send({"begun": True})

@@ -38,9 +38,10 @@ Answer = Callable[[Ending, dict[str, Any]], None]
 class Line:
     """A socket to one guardian, which carries out one call after another. Used by the link's thread only."""
 
-    def __init__(self, link: Link, number: int, stream: Stream) -> None:
+    def __init__(self, link: Link, number: int, stream: Stream, server: Stream) -> None:
         self.number = number
         self.stream = stream
+        self.server = server
         self.begun = False
         self._link = link
         self._answer: Answer | None = None
@@ -195,7 +196,7 @@ class Link:
         assert self._stream is not None
         self._count += 1
         ours, theirs = socket.socketpair()
-        line = Line(self, self._count, Stream(ours))
+        line = Line(self, self._count, Stream(ours), self._stream)
         self._lines[line.number] = line
         with theirs, contextlib.suppress(OSError):  # a server that has died is noticed by the end of its socket
             socket.send_fds(self._stream.socket, [pack({"line": line.number})], [theirs.fileno()])
@@ -210,7 +211,7 @@ class Link:
         self.drop(line)
         if not line.busy:
             return
-        if self._stream is None:
+        if line.server is not self._stream:  # it has died; another one may be running by now
             line.settle(Ending("crashed", error="the fork server and the guardian of the call were killed"))
         else:
             self._lost[line.number] = line

@@ -1,0 +1,35 @@
+"""The contract suites, on the pruners and on `oneshot-prune-digits`."""
+
+from typing import Any, ClassVar
+
+from harness_pruning.magnitude import Dense, OneShotMagnitude, RandomPrune
+from harness_pruning.tasks import OneshotPruneDigits
+
+from harness.testing import TaskContract, TransformContract
+
+
+class TestOneShotMagnitude(TransformContract):
+    method = OneShotMagnitude
+    params: ClassVar[dict[str, Any]] = {"sparsity": 0.5}
+
+
+class TestOneShotMagnitudeAsCut(TransformContract):
+    method = OneShotMagnitude
+    params: ClassVar[dict[str, Any]] = {"sparsity": 0.9, "fine_tune_steps": 0}
+
+
+class TestRandomPrune(TransformContract):
+    method = RandomPrune
+    params: ClassVar[dict[str, Any]] = {"sparsity": 0.5, "fine_tune_steps": 3}
+
+
+class TestDense(TransformContract):
+    method = Dense
+
+
+class TestOneshotPruneDigits(TaskContract):
+    task = OneshotPruneDigits
+    permutable = ("labels",)
+
+    def stages(self) -> list[Any]:
+        return [OneShotMagnitude()]
