@@ -23,10 +23,10 @@ def method(name: str, plugins: Sequence[str] = (), **params: Any) -> Any:
     Raises:
         HarnessError: there is no such method or parameter, or a value has the wrong type.
     """
-    from harness.describe import describe
+    from harness.describe.descriptions import describe
     from harness.execution.worker import resolve
-    from harness.notation import coerce
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
+    from harness.study.notation import coerce
 
     registry = Registry.load(plugins)
     found = registry.method(name)
@@ -70,9 +70,9 @@ def run(
     from harness.execution.driver import Choice, executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
     from harness.results.store import Store
-    from harness.study import Study, plan
+    from harness.study.planner import Study, plan
 
     registry = Registry.load([str(plugin) for plugin in plugins])
     base = Study.read(study) if study is not None else Study.make(name="python")
@@ -97,4 +97,3 @@ def results(store: str | Path = "results") -> pandas.DataFrame:
     from harness.results.frame import frame
 
     return frame(store)
-

@@ -10,7 +10,9 @@ from harness.results.store import Store
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def row(seed: int = 0, pipeline: str = "focal", value: float | None = 0.5, minutes: float = 0, **other: Any) -> dict[str, Any]:
+def row(
+    seed: int = 0, pipeline: str = "focal", value: float | None = 0.5, minutes: float = 0, **other: Any
+) -> dict[str, Any]:
     """A finished trial, or a failed one where there is no value."""
     metrics = [] if value is None else [{"name": "accuracy", "split": "test", "at": {}, "value": value}]
     stages = pipeline.split("+")

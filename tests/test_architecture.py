@@ -11,18 +11,17 @@ import harness
 
 ROOT = Path(harness.__file__).parent
 FLOORS = [
-    {"errors", "streams"},
-    {"data", "stats", "kernels"},
+    {"errors", "streams", "part"},
+    {"code", "data", "stats", "kernels"},
     {"spec"},
     {"hooks", "interfaces"},
     {"nn"},
     {"registry", "describe", "training"},
-    {"identity", "notation"},
     {"study", "results"},
     {"execution"},
     {"boards", "claims", "regression", "submission"},
     {"api", "testing"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(FLOORS) for name in names}
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from fakes import run_python, toy
 
-from harness.describe import Undescribed, describe_all
-from harness.description import MethodDescription, Parameter, TaskDescription
-from harness.discovery import Found
-from harness.local import load_local
-from harness.signature import Unusable, parameters_of, schema_of
+from harness.code.local import load_local
+from harness.describe.descriptions import Undescribed, describe_all
+from harness.describe.description import MethodDescription, Parameter, TaskDescription
+from harness.describe.signature import Unusable, parameters_of, schema_of
+from harness.registry.discovery import Found
 from harness.spec import Method, Task
 
 Write = Callable[[str], None]
@@ -57,7 +57,7 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Any:
         raise AssertionError("a describe worker was started")
 
-    monkeypatch.setattr("harness.describe.ask", refuse)
+    monkeypatch.setattr("harness.describe.descriptions.ask", refuse)
 
 
 def test_methods_and_tasks_as_data(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,9 +221,9 @@ def test_the_driver_imports_neither_torch_nor_the_method(tmp_path: Path) -> None
     toy(tmp_path / "site")
     code = """
         import json, sys
-        from harness.describe import describe
-        from harness.registry import Registry
-        from harness.study import Study, plan
+        from harness.describe.descriptions import describe
+        from harness.registry.registry import Registry
+        from harness.study.planner import Study, plan
         registry = Registry.load()
         about = describe(registry, "sharp", "toy")
         expanded = plan(Study.make(tasks=["toy"], methods=["sharp"], against="baselines", seeds=2), registry)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.code.identity import code_digest, code_id, trial_id, trial_ids
 from harness.errors import HarnessError
-from harness.identity import code_digest, code_id, trial_id, trial_ids
 
 MODULE = '''
 """A module."""
@@ -182,7 +182,7 @@ def test_settings_count_in_tune_rows_only() -> None:
 
 
 GOLDEN = (
-    "import sys; sys.path[:0] = sys.argv[1:]; from harness.source import code_digest; print(code_digest(['pkg.mod:A']))"
+    "import sys; sys.path[:0] = sys.argv[1:]; from harness.code.source import code_digest; print(code_digest(['pkg.mod:A']))"
 )
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.description import Parameter, TaskDescription
+from harness.describe.description import Parameter, TaskDescription
 from harness.errors import HarnessError, UnknownName
-from harness.notation import (
+from harness.study.notation import (
     Stage,
     coerce,
     display,

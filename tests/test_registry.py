@@ -12,7 +12,7 @@ import pytest
 from fakes import INDEX, LOSSES, METHODS, distribution, forget, run_python, toy
 
 from harness.errors import HarnessError, UnknownName
-from harness.registry import Registry
+from harness.registry.registry import Registry
 
 Load = Callable[..., Registry]
 
@@ -186,7 +186,7 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
     toy(tmp_path)
     code = """
         import json, sys
-        from harness.registry import Registry
+        from harness.registry.registry import Registry
         registry = Registry.load()
         heavy = {"torch", "numpy", "pandas", "pyarrow", "duckdb", "sklearn", "scipy", "rich"}
         heavy |= {"acme.losses", "acme.tasks"}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from fakes import INDEX, LOSSES, METHODS, TASK_LIST, TASKS, distribution, forget
 
+from harness.code.identity import code_digest
 from harness.errors import HarnessError, UnknownName
-from harness.identity import code_digest
-from harness.registry import Registry
-from harness.study import Group, Plan, Study, plan
+from harness.registry.registry import Registry
+from harness.study.planner import Group, Plan, Study, plan
 
 ESTIMATORS = """
 from harness import Estimator

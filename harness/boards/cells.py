@@ -48,15 +48,33 @@ class Cells:
     def __init__(self, table: pa.Table) -> None:
         self.names = {name: table.column(name).to_pylist() for name in (*RANKING, *CELL, "direction", "split")}
         self.n, self.failed, self.total = (table.column(c).to_numpy() for c in ("n", "failed", "total"))
-        self.mean = table.column("mean").to_numpy().astype(float)
-        self.deviation = table.column("deviation").to_numpy().astype(float)
         self.digest = table.column("digest").to_numpy()
         lists = table.column("trials").combine_chunks()
         self._offsets = lists.offsets.to_numpy()
         flat = lists.values
         self._seeds, self._values = flat.field("seed").to_numpy(), flat.field("value").to_numpy()
+        self.mean, self.deviation = self._moments()
         ranking = table.column("ranking").to_numpy()
         self._starts = np.flatnonzero(np.diff(ranking, prepend=-1)) if len(ranking) else np.zeros(0, int)
+
+    def _moments(self) -> tuple[Array, Array]:
+        """Mean and sample deviation of each cell, nan where there are too few values.
+
+        Summed in the order of seeds: the same rows give the same digits, however they lie in files and threads.
+        """
+        counts = np.diff(self._offsets)
+        cell = np.repeat(np.arange(len(counts)), counts)
+        flat = slice(self._offsets[0], self._offsets[-1])
+        values = self._values[flat]
+        values, n = _in_order(cell, self._seeds[flat], values), counts.astype(float)
+
+        def total(x: Array) -> Array:
+            return np.bincount(cell, x, len(counts))
+
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = total(values) / n
+            deviation = np.sqrt(total((values - mean[cell]) ** 2) / np.where(n > 1, n - 1, np.nan))
+        return mean, deviation
 
     def __len__(self) -> int:
         return len(self.n)
@@ -74,6 +92,19 @@ class Cells:
         for column, span in enumerate(spans):
             values[np.searchsorted(seeds, self._seeds[span]), column] = self._values[span]
         return seeds, values
+
+
+def _in_order(cell: Array, seeds: Array, values: Array) -> Array:
+    """Values sorted by cell, seed and, where a seed occurs twice, value."""
+    if not len(seeds):
+        return values
+    width = int(seeds.max()) - int(seeds.min()) + 1
+    if width * (int(cell[-1]) + 1) < 2**62:  # one key sorts several times faster than three
+        key = cell * width + (seeds - seeds.min())
+        order = np.argsort(key)
+        if (np.diff(key[order]) > 0).all():
+            return np.asarray(values[order])
+    return np.asarray(values[np.lexsort((values, seeds, cell))])
 
 
 def gather(store: Store, wanted: Filter | None = None) -> Cells:
@@ -209,7 +240,7 @@ measured AS NOT MATERIALIZED (
     )
 ),
 summaries AS MATERIALIZED (
-    SELECT {_KEYS}, metric, point, {_CELL}, count(*) AS n, avg(value) AS mean, stddev_samp(value) AS deviation,
+    SELECT {_KEYS}, metric, point, {_CELL}, count(*) AS n,
            bit_xor(hash(seed, value)) AS digest, list(struct_pack(seed := seed, value := value)) AS trials
     FROM measured WHERE isfinite(value) GROUP BY ALL
 ),
@@ -224,7 +255,7 @@ spread AS (
 )
 SELECT dense_rank() OVER (ORDER BY {_KEYS}, metric, point) AS ranking, {_KEYS}, metric, point AS "at", {_CELL},
        direction, split, coalesce(n, 0) AS n, failed + greatest(finished - coalesce(n, 0), 0) AS failed, total,
-       mean, deviation, coalesce(digest, 0) AS digest,
+       coalesce(digest, 0) AS digest,
        coalesce(trials, []) AS trials
 FROM spread LEFT JOIN summaries USING ({_KEYS}, metric, point, {_CELL})
 {{point}}

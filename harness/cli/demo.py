@@ -25,9 +25,9 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
     from harness.results.store import Store
-    from harness.study import Study, plan
+    from harness.study.planner import Study, plan
 
     registry = Registry.load()
     study = Study.read(Path(__file__).with_name("demo.toml"))

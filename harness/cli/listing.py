@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from harness.cli.table import aligned
-from harness.discovery import Found
-from harness.registry import Registry
+from harness.registry.discovery import Found
+from harness.registry.registry import Registry
 
 KINDS = ("methods", "tasks", "metrics", "datasets", "papers", "plugins")
 Row = dict[str, Any]
@@ -93,7 +93,7 @@ def _metrics(registry: Registry) -> list[Row]:
 
 
 def _datasets(registry: Registry) -> list[Row]:
-    from harness.cache import data_folder
+    from harness.code.folders import data_folder
 
     root = data_folder(os.environ)
     return [

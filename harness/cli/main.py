@@ -37,7 +37,9 @@ class Lazy(click.Group):
         command: click.Command = getattr(importlib.import_module(f"harness.cli.{module}"), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             near = nearest(args[0], COMMANDS)
             hint = f"; did you mean '{near}'?" if near else f"; known: {', '.join(COMMANDS)}"

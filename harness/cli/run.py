@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.execution.driver import Summary
     from harness.results.store import Store
-    from harness.study import Plan
+    from harness.study.planner import Plan
 
 MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)i?B?", re.IGNORECASE)
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -23,7 +23,9 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 @click.command()
 @click.argument("study", required=False, metavar="[STUDY.toml]")
 @click.option("--task", "tasks", multiple=True, help="A task with a variant, name[param=value]; repeatable.")
-@click.option("--method", "methods", multiple=True, help="A method or a pipeline, name[param=value] or a+b; repeatable.")
+@click.option(
+    "--method", "methods", multiple=True, help="A method or a pipeline, name[param=value] or a+b; repeatable."
+)
 @click.option("--against", multiple=True, help="'baselines' or a pipeline to compare the methods with; repeatable.")
 @click.option("--seeds", type=int, help="Number of paired seeds.")
 @click.option("--scale", help="smoke, small or full.")
@@ -64,7 +66,7 @@ def run(
     from harness.execution.driver import Choice, executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
     from harness.results.store import Store
 
     registry = Registry.load(plugins)
@@ -94,8 +96,8 @@ def run(
 
 def make_plan(study: str | None, settings: dict[str, Any], registry: Any) -> Plan:
     """The plan of a study file and options; empty options count as not given."""
-    from harness.study import Study
-    from harness.study import plan as expand
+    from harness.study.planner import Study
+    from harness.study.planner import plan as expand
 
     given = {key: value for key, value in settings.items() if value not in (None, ())}
     if study is None and not given.get("methods"):
@@ -132,13 +134,17 @@ def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
         return 0
     for line in lines:
         time = "" if line["trial_seconds"] is None else f", {line['trial_seconds']:.2f} s a trial"
-        click.echo(f"{line['task']}[{line['variant']}] {line['pipeline']}: {len(line['seeds'])} seeds ({line['mapping']}{time})")
+        click.echo(
+            f"{line['task']}[{line['variant']}] {line['pipeline']}: {len(line['seeds'])} seeds ({line['mapping']}{time})"
+        )
     for note in plan.skipped:
         click.echo(f"note: {note}")
     total = sum((line["trial_seconds"] or 0.0) * len(line["seeds"]) for line in lines)
     unknown = sum(line["trial_seconds"] is None for line in lines)
     about = f", about {total / (plan.spec.jobs or cores()):.0f} s" if total else ""
-    click.echo(f"{todo.trials} trials in {len(lines)} groups{about}" + (f" ({unknown} groups never timed)" if unknown else ""))
+    click.echo(
+        f"{todo.trials} trials in {len(lines)} groups{about}" + (f" ({unknown} groups never timed)" if unknown else "")
+    )
     say_left_alone(todo)
     return 0
 

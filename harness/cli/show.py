@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from harness.cli.table import aligned
-from harness.describe import Undescribed, describe_all, require
-from harness.description import Parameter, TaskDescription
-from harness.discovery import Found
+from harness.describe.descriptions import Undescribed, describe_all, require
+from harness.describe.description import Parameter, TaskDescription
 from harness.errors import UnknownName
-from harness.fit import refusal
-from harness.notation import format_stage, format_value
-from harness.registry import Registry
+from harness.registry.discovery import Found
+from harness.registry.registry import Registry
+from harness.study.fit import refusal
+from harness.study.notation import format_stage, format_value
 
 
 @click.command("show")

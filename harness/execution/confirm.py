@@ -13,9 +13,9 @@ from harness.errors import HarnessError
 from harness.execution.driver import run_plan
 from harness.execution.executor import Executor
 from harness.execution.progress import Progress
-from harness.registry import Registry
+from harness.registry.registry import Registry
 from harness.results.store import Store
-from harness.study import Group, Plan, Study, plan
+from harness.study.planner import Group, Plan, Study, plan
 
 GROUPS = """
 select task, task_package, task_params, variant, scale, pipeline, methods, precision, impl, code_id,

@@ -22,7 +22,7 @@ from harness.execution.rows import Provenance, Row
 
 if TYPE_CHECKING:
     from harness.results.store import Store
-    from harness.study import Group, Plan
+    from harness.study.planner import Group, Plan
 
 
 @dataclass(frozen=True)

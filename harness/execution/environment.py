@@ -12,7 +12,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("harness", "torch", "triton", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "duckdb", "safetensors")
+PACKAGES = (
+    "harness",
+    "torch",
+    "triton",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "safetensors",
+)
 
 
 @cache

@@ -17,7 +17,7 @@ from harness.execution.job import GroupJob
 from harness.execution.rows import Outcome, Provenance, Row, make_row, now
 
 if TYPE_CHECKING:
-    from harness.study import Group
+    from harness.study.planner import Group
 
 DIED = ("timeout", "oom", "crashed")
 

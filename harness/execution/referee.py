@@ -54,7 +54,9 @@ class Referee:
                 arrays = wire.load(file)[0]
                 hidden = self._hidden_of(params, scale, int(seed))
                 probes = {name: float(value) for name, value in arrays.items() if _is_probe(name, value)}
-                metrics[seed] = entries({**probes, **task.score(arrays, hidden)}, {**dict.fromkeys(probes, ""), **splits})
+                metrics[seed] = entries(
+                    {**probes, **task.score(arrays, hidden)}, {**dict.fromkeys(probes, ""), **splits}
+                )
                 read[seed] = (arrays, hidden)
             except Exception as error:
                 errors[seed] = f"{type(error).__name__}: {error}"

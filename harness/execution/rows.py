@@ -12,7 +12,7 @@ from harness import __version__
 
 if TYPE_CHECKING:
     from harness.execution.isolation import Ending
-    from harness.study import Group
+    from harness.study.planner import Group
 
 Row = dict[str, Any]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from harness.code.local import load_local
 from harness.errors import HarnessError
 from harness.execution import wire
 from harness.execution.baton import Turn, take_turns
@@ -19,7 +20,6 @@ from harness.execution.context import TrialContext
 from harness.execution.job import GroupJob, SeedReport
 from harness.interfaces.pipeline import Pipeline
 from harness.interfaces.problem import Array
-from harness.local import load_local
 from harness.part import Part
 from harness.training.errors import Diverged
 from harness.training.trainer import Request, Result, train

@@ -13,40 +13,20 @@ if TYPE_CHECKING:
     from harness.interfaces.budget import Budget
     from harness.interfaces.context import Context
     from harness.interfaces.estimator import Estimator
-    from harness.interfaces.gradient_rule import GradientAt
-    from harness.interfaces.gradient_rule import GradientRule
+    from harness.interfaces.gradient_rule import GradientAt, GradientRule
     from harness.interfaces.learner import Learner
     from harness.interfaces.pipeline import Pipeline
     from harness.interfaces.probe import Probe
-    from harness.interfaces.problem import Problem
-    from harness.interfaces.problem import Split
-    from harness.interfaces.recipe import Hook
-    from harness.interfaces.recipe import Network
-    from harness.interfaces.recipe import Optimizer
-    from harness.interfaces.recipe import PerExample
-    from harness.interfaces.recipe import Phase
-    from harness.interfaces.recipe import Recipe
-    from harness.interfaces.recipe import Source
+    from harness.interfaces.problem import Problem, Split
+    from harness.interfaces.recipe import Hook, Network, Optimizer, PerExample, Phase, Recipe, Source
     from harness.interfaces.recipe_change import RecipeChange
-    from harness.interfaces.sampler import Sampler
-    from harness.interfaces.sampler import Shuffle
-    from harness.interfaces.sampler import Weighted
-    from harness.interfaces.schedule import Constant
-    from harness.interfaces.schedule import Cosine
-    from harness.interfaces.schedule import Schedule
-    from harness.interfaces.schedule import StepDecay
+    from harness.interfaces.sampler import Sampler, Shuffle, Weighted
+    from harness.interfaces.schedule import Constant, Cosine, Schedule, StepDecay
     from harness.interfaces.scorer import Scorer
-    from harness.interfaces.step import Batch
-    from harness.interfaces.step import Output
-    from harness.interfaces.step import SeedView
-    from harness.interfaces.step import Step
-    from harness.interfaces.task import BaseTask
-    from harness.interfaces.task import TaskMetric
-    from harness.interfaces.term import FunctionLoss
-    from harness.interfaces.term import Loss
-    from harness.interfaces.term import Term
-    from harness.interfaces.trained import Predictor
-    from harness.interfaces.trained import Trained
+    from harness.interfaces.step import Batch, Output, SeedView, Step
+    from harness.interfaces.task import BaseTask, TaskMetric
+    from harness.interfaces.term import FunctionLoss, Loss, Term
+    from harness.interfaces.trained import Predictor, Trained
     from harness.interfaces.transform import Transform
 
 HOME = {

@@ -45,7 +45,7 @@ def best_group(values: Array, level: float = 0.05, rng: np.random.Generator | No
         raise ValueError(f"best_group takes (seeds, methods); got shape {values.shape}")
     usable = values[np.isfinite(values).all(axis=1)]
     inside = np.ones(values.shape[1], bool)
-    if len(usable) < 2:
+    if len(usable) < 2 or values.shape[1] < 2:
         return inside
     usable = usable - usable.mean(axis=1, keepdims=True)  # differences stay, large offsets do not eat their digits
     signs = sign_flips(len(usable), rng)

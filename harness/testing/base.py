@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from harness.describe.signature import parameters_of
 from harness.interfaces.method import MethodBase
-from harness.signature import parameters_of
 
 
 class MethodContract:

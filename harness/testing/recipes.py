@@ -22,7 +22,9 @@ class RecipeStageContract(MethodContract):
 
     base: ClassVar[type]
 
-    def trained(self, mapping: str = "loop", precision: str = "float32", seeds: tuple[int, ...] = (0, 1, 2)) -> list[Any]:
+    def trained(
+        self, mapping: str = "loop", precision: str = "float32", seeds: tuple[int, ...] = (0, 1, 2)
+    ) -> list[Any]:
         """Weights after a toy training, one dict a seed."""
 
         def work(context: Any) -> Any:

@@ -72,7 +72,9 @@ def bench(
 
         return trial
 
-    turns = take_turns(seeds, [body(seed) for seed in seeds], lambda requests: train(requests, mapping, "cpu", precision))
+    turns = take_turns(
+        seeds, [body(seed) for seed in seeds], lambda requests: train(requests, mapping, "cpu", precision)
+    )
     for turn in turns:
         if turn.error is not None:
             raise turn.error

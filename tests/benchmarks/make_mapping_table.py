@@ -4,8 +4,8 @@
 
 Runs of the two mappings alternate, and the fastest of each counts, so that other work on the machine hurts both alike.
 Rows of other devices are kept. With --merge the faster of the committed and the new time counts, which makes a table
-from several runs on a busy machine better. With --check nothing is written: the exit code is 1 where the mapping that the
-committed table chooses is more than 10 % slower than the other.
+from several runs on a busy machine better. With --check nothing is written: the exit code is 1 where the mapping that
+the committed table chooses is more than 10 % slower than the other.
 """
 
 from __future__ import annotations

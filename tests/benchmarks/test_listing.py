@@ -60,7 +60,7 @@ def test_list_of_500_methods(benchmark: Any, many: Path) -> None:
 
 def test_code_digests_of_500_methods(benchmark: Any, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file is parsed once: the first digest of a study, nothing remembered."""
-    from harness import source
+    from harness.code import source
 
     monkeypatch.syspath_prepend(str(many))
 
@@ -72,7 +72,7 @@ def test_code_digests_of_500_methods(benchmark: Any, many: Path, monkeypatch: py
 
 
 def test_code_digests_of_500_methods_again(benchmark: Any, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness import source
+    from harness.code import source
 
     monkeypatch.syspath_prepend(str(many))
     found = benchmark(lambda: {source.code_digest([f"many.loss_{i}:Mine"]) for i in range(COUNT)})

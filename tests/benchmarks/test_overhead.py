@@ -6,9 +6,9 @@ import pytest
 
 from harness.execution.driver import Choice, Piece, executor_named, run_plan
 from harness.execution.progress import Progress
-from harness.registry import Registry
+from harness.registry.registry import Registry
 from harness.results.store import Store
-from harness.study import Study, plan
+from harness.study.planner import Study, plan
 
 PLUGIN = '''
 import numpy as np

@@ -24,13 +24,19 @@ SEEDS = 8
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """good beats base; twin equals good but for noise; fragile is best and fails once; dead always fails."""
-    rng = np.random.default_rng(0)
+    """good and twin are equal but for noise and beat base; fragile is best and fails once; dead always fails."""
+    shared = np.linspace(-0.05, 0.05, SEEDS)
+    noise = 0.01 * np.resize([1.0, -1.0, -1.0, 1.0], SEEDS)
     store = Store(tmp_path / "results")
-    shared = rng.normal(size=SEEDS) * 0.05
-    for name, mean in (("good", 0.8), ("twin", 0.8), ("base", 0.7), ("fragile", 0.95)):
-        values = mean + shared + rng.normal(size=SEEDS) * 0.01
-        store.commit([row(seed, name, None if (name, seed) == ("fragile", 3) else values[seed]) for seed in range(SEEDS)])
+    for name, values in (
+        ("good", 0.8 + shared + noise),
+        ("twin", 0.8 + shared - noise),
+        ("base", 0.7 + shared + 0.5 * np.roll(noise, 1)),
+        ("fragile", 0.95 + shared),
+    ):
+        store.commit(
+            [row(seed, name, None if (name, seed) == ("fragile", 3) else values[seed]) for seed in range(SEEDS)]
+        )
     store.commit([row(seed, "dead", None, status="oom") for seed in range(SEEDS)])
     store.register_task(TASK)
     return store
@@ -55,7 +61,12 @@ def test_order_failures_and_best_group(store: Store, compacted: bool) -> None:
     rows = {r.pipeline: r for r in board(store)}
     assert list(rows)[2:] == ["base", "fragile", "dead"]
     assert {name for name, r in rows.items() if r.best_group} == {"good", "twin"}
-    assert (rows["fragile"].failed, rows["fragile"].judged, rows["dead"].failed, rows["dead"].mean) == (1, False, 8, None)
+    assert (rows["fragile"].failed, rows["fragile"].judged, rows["dead"].failed, rows["dead"].mean) == (
+        1,
+        False,
+        8,
+        None,
+    )
     assert all(r.lost == 0 for r in rows.values())
 
 
@@ -112,7 +123,9 @@ def test_best_groups_come_from_the_cache_until_rows_change(store: Store, monkeyp
 def test_formats(store: Store) -> None:
     rows = board(store)
     entry = json.loads(render(rows, "json"))[0]
-    assert {"task", "variant", "pipeline", "metric", "at", "mean", "low", "high", "n", "failed", "best_group"} <= set(entry)
+    assert {"task", "variant", "pipeline", "metric", "at", "mean", "low", "high", "n", "failed", "best_group"} <= set(
+        entry
+    )
     assert entry["best_group"] is True
     assert render(rows, "csv").splitlines()[0].startswith("task,variant,scale,pipeline")
     assert len(render(rows, "csv").splitlines()) == 6

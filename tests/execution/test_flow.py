@@ -97,9 +97,9 @@ def test_changed_code_makes_rows_stale(guess_the_mean, tmp_path):
 def test_events_reach_a_plugin_and_its_faults_do_no_harm(guess_the_mean, tmp_path):
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.progress import Progress
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
     from harness.results.store import Store
-    from harness.study import Study, plan
+    from harness.study.planner import Study, plan
 
     class Reporter:
         def __init__(self):

@@ -42,7 +42,10 @@ def message(result: Result) -> str:
 
 def test_sql_formats(path: str) -> None:
     query = "SELECT seed, status FROM trials ORDER BY seed"
-    assert json.loads(call(sql, query, "--format", "json", "--store", path).output)[3] == {"seed": 3, "status": "failed"}
+    assert json.loads(call(sql, query, "--format", "json", "--store", path).output)[3] == {
+        "seed": 3,
+        "status": "failed",
+    }
     assert call(sql, query, "--format", "csv", "--store", path).output.splitlines()[:2] == ["seed,status", "0,ok"]
     assert call(sql, query, "--store", path).output.splitlines()[:2] == ["seed  status", "0     ok"]
     at = call(sql, "SELECT \"at\" FROM metrics WHERE name = 'mse' LIMIT 1", "--format", "json", "--store", path)

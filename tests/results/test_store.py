@@ -37,7 +37,9 @@ def test_schema_has_each_column_once_and_takes_plain_rows() -> None:
     assert (read["role"], read["trust"], read["schema_version"]) == ("evaluate", "re-run", 1)
 
 
-@pytest.mark.parametrize("bad", [{"colour": 1}, {"status": "fine"}, {"trust": "much"}, {"trial_id": None}, {"seed": "x"}])
+@pytest.mark.parametrize(
+    "bad", [{"colour": 1}, {"status": "fine"}, {"trust": "much"}, {"trial_id": None}, {"seed": "x"}]
+)
 def test_a_row_that_does_not_fit_is_refused_and_nothing_is_written(store: Store, bad: dict[str, object]) -> None:
     with pytest.raises((ValueError, pa.ArrowException, TypeError)):
         store.commit([row(), row(1, **bad)])
@@ -65,7 +67,9 @@ def test_views(store: Store) -> None:
         ("accuracy", [], True),
         ("mse", [("bits", 4.0)], False),
     ]
-    assert store.table('SELECT steps, "values" FROM curves').to_pylist() == [{"steps": [0.0, 1.0], "values": [2.0, 1.0]}]
+    assert store.table('SELECT steps, "values" FROM curves').to_pylist() == [
+        {"steps": [0.0, 1.0], "values": [2.0, 1.0]}
+    ]
     assert store.table("SELECT metrics[1].margin AS m, baselines FROM tasks").to_pylist() == [
         {"m": 0.01, "baselines": ["base"]}
     ]
@@ -292,7 +296,9 @@ def test_import_adds_what_is_new_with_its_records(store: Store, tmp_path: Path) 
     (file,) = store.trials.glob("*.parquet")
     third = Store(tmp_path / "third")
     assert import_rows(third, file, trust="self-reported") == 4
-    assert {entry.trust for entry in third.existing([row(s)["trial_id"] for s in range(4)]).values()} == {"self-reported"}
+    assert {entry.trust for entry in third.existing([row(s)["trial_id"] for s in range(4)]).values()} == {
+        "self-reported"
+    }
     (tmp_path / "x.csv").write_text("a")
     for source in (tmp_path / "x.csv", tmp_path / "absent", tmp_path):
         with pytest.raises(HarnessError, match="cannot import"):

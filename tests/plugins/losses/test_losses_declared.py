@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-from harness.describe import describe
-from harness.notation import parse_pipeline, parse_task, variant_params
-from harness.registry import Registry
+from harness.describe.descriptions import describe
+from harness.registry.registry import Registry
+from harness.study.notation import parse_pipeline, parse_task, variant_params
 
 LOSSES = ["aldr-kl", "cross-entropy", "focal", "gce", "label-smoothing", "ldr-kl", "mae"]
 METHODS = [*LOSSES, "loss-proportional", "adam", "adamw", "sgd"]

@@ -15,18 +15,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__, cache
-from harness.describe_client import ask
-from harness.description import Description, MethodDescription, TaskDescription, from_json
-from harness.discovery import KINDS, Found
+from harness import __version__
+from harness.code import folders
+from harness.code.identity import canonical
+from harness.code.local import index_name
+from harness.code.source import code_digest, locate, source_file
+from harness.describe.client import ask
+from harness.describe.description import Description, MethodDescription, TaskDescription, from_json
 from harness.errors import HarnessError
-from harness.identity import canonical
-from harness.local import index_name
-from harness.source import code_digest, locate, source_file
+from harness.registry.discovery import KINDS, Found
 from harness.spec import Claim, Comparison, Task
 
 if TYPE_CHECKING:
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
 
 TIMEOUT = 60.0
 FORMAT = 1
@@ -80,7 +81,7 @@ def describe_all(
     """
     answers: dict[int, Description | Undescribed] = {}
     places: dict[int, Path] = {}
-    folder = cache.cache_folder(environ) / "describe"
+    folder = folders.cache_folder(environ) / "describe"
     settings = _settings()
     for index, item in enumerate(found):
         try:
@@ -88,7 +89,7 @@ def describe_all(
         except HarnessError as error:
             answers[index] = Undescribed(item.name, str(error))
             continue
-        kept = cache.read(places[index])
+        kept = folders.read(places[index])
         if kept is not None:
             answers[index] = from_json(kept)
     missing = [index for index in range(len(found)) if index not in answers]
@@ -97,7 +98,7 @@ def describe_all(
         if isinstance(answer, str):
             answers[index] = Undescribed(found[index].name, answer)
         else:
-            cache.write(places[index], answer)
+            folders.write(places[index], answer)
             answers[index] = from_json(answer)
     return [answers[index] for index in range(len(found))]
 
@@ -137,7 +138,7 @@ def _settings() -> str:
     except importlib.metadata.PackageNotFoundError:
         torch = ""
     here = Path(__file__).parent
-    code = [here / "describe_worker.py", here / "signature.py", *sorted((here / "interfaces").glob("*.py"))]
+    code = [*sorted(here.glob("*.py")), *sorted((here.parent / "interfaces").glob("*.py"))]
     stats = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in code if file.exists()]
     return canonical([FORMAT, __version__, platform.python_version(), torch, stats])
 
@@ -188,19 +189,19 @@ def discover_local(plugin: str, environ: Mapping[str, str] | None = None, timeou
             raise HarnessError(f"no plugin '{plugin}': neither a file, a folder, nor a module that can be imported")
         files, code = [Path(file)], ""
     kept_at = (
-        cache.cache_folder(environ)
+        folders.cache_folder(environ)
         / "describe"
         / f"{_digest([_settings(), path, module, code, _bytes_digest(files)])}.json"
     )
     started = time.perf_counter()
-    kept = cache.read(kept_at)
+    kept = folders.read(kept_at)
     if kept is None:
         answer = ask([{"kind": "plugin", "name": plugin, "module": module, "path": path}], timeout)[0]
         if isinstance(answer, str):
             return LocalPlugin(module, path, file, answer, time.perf_counter() - started)
         kept = answer
         if not kept["faults"]:
-            cache.write(kept_at, kept)
+            folders.write(kept_at, kept)
     declared = {kind: [_restore(kind, item) for item in items] for kind, items in kept["declared"].items()}
     return LocalPlugin(module, path, file, "; ".join(kept["faults"]), time.perf_counter() - started, declared)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.description import TaskDescription
+from harness.describe.description import TaskDescription
 from harness.interfaces.chain import misfit
 from harness.spec import Method
 

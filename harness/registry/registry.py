@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.discovery import (
+from harness.errors import HarnessError, UnknownName
+from harness.registry.discovery import (
     Broken,
     Found,
     Haul,
@@ -22,7 +23,6 @@ from harness.discovery import (
     entry_points,
     say,
 )
-from harness.errors import HarnessError, UnknownName
 from harness.spec import Board, Claim, Dataset, Executor, Method, Metric, Paper, Task
 
 EVENTS = ("harness_study_started", "harness_trial_finished", "harness_study_finished")
@@ -182,8 +182,8 @@ def _sorted(found: Iterable[Found[Any]]) -> list[Found[Any]]:
 
 
 def _add_local(plugins: Sequence[str], haul: Haul, environ: Mapping[str, str]) -> None:
-    from harness.describe import discover_local
-    from harness.local import DISTRIBUTION
+    from harness.code.local import DISTRIBUTION
+    from harness.describe.descriptions import discover_local
 
     loaded = {plugin.module for plugin in haul.plugins}
     for plugin in dict.fromkeys(plugins):

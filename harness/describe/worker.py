@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import IO, Any
 
-from harness.description import MethodDescription, Parameter, TaskDescription
-from harness.discovery import KINDS, Found, Haul, accept, collect, new_manager, say
+from harness.code.local import PREFIX, load_local
+from harness.describe.description import MethodDescription, Parameter, TaskDescription
+from harness.describe.signature import Unusable, json_value, parameters_of
 from harness.errors import HarnessError, nearest
-from harness.local import PREFIX, load_local
-from harness.notation import check_value
-from harness.signature import Unusable, json_value, parameters_of
+from harness.registry.discovery import KINDS, Found, Haul, accept, collect, new_manager, say
 from harness.spec import INTERFACES, SCALES, Method, Task
+from harness.study.notation import check_value
 
 BASES = {
     "term": "Term",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from harness.source import code_digest
+from harness.code.source import code_digest
 
 __all__ = ["canonical", "code_digest", "code_id", "semantics", "trial_id", "trial_ids"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.description import MethodDescription, TaskDescription
-from harness.identity import canonical
+from harness.code.identity import canonical
+from harness.describe.description import MethodDescription, TaskDescription
 from harness.part import Need, Part
-from harness.study_spec import Study
+from harness.study.spec import Study
 
 
 @dataclass(frozen=True)

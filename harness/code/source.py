@@ -18,8 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from harness.code.local import PREFIX, module_name
 from harness.errors import HarnessError
-from harness.local import PREFIX, module_name
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ def file_of(module: str) -> str:
     loaded = sys.modules.get(module)
     if loaded is not None:
         return getattr(loaded, "__file__", None) or ""
-    from harness.source import locate
+    from harness.code.source import locate
 
     return locate(module)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.description import Parameter, TaskDescription, type_name
+from harness.describe.description import Parameter, TaskDescription, type_name
 from harness.errors import HarnessError, UnknownName
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.description import MethodDescription, TaskDescription
-from harness.discovery import Found
+from harness.describe.description import MethodDescription, TaskDescription
+from harness.registry.discovery import Found
 
 if TYPE_CHECKING:
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
 
 
 def task_record(

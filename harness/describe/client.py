@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 START_TIMEOUT = 120.0
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.describe_worker import main; main()"
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.describe.worker import main; main()"
 
 
 def ask(requests: Sequence[Mapping[str, Any]], timeout: float) -> list[dict[str, Any] | str]:

@@ -9,19 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.cache import data_folder
-from harness.describe import Undescribed, describe_all, require
-from harness.description import Description, MethodDescription, TaskDescription
-from harness.discovery import Found
+from harness.code.folders import data_folder
+from harness.code.identity import code_digest, code_id, trial_ids
+from harness.describe.description import Description, MethodDescription, TaskDescription
+from harness.describe.descriptions import Undescribed, describe_all, require
 from harness.errors import HarnessError, UnknownName
-from harness.fit import refusal
-from harness.groups import Group, Plan
-from harness.identity import code_digest, code_id, trial_ids
-from harness.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
 from harness.part import Need, Part
-from harness.registry import Registry
-from harness.study_records import method_records, paper_records, task_record
-from harness.study_spec import Entry, Study
+from harness.registry.discovery import Found
+from harness.registry.registry import Registry
+from harness.study.fit import refusal
+from harness.study.groups import Group, Plan
+from harness.study.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
+from harness.study.records import method_records, paper_records, task_record
+from harness.study.spec import Entry, Study
 
 __all__ = ["Group", "Need", "Plan", "Study", "plan"]
 

@@ -1,0 +1,7 @@
+"""A study, its groups and trials."""
+
+from harness.study.groups import Group, Plan
+from harness.study.planner import plan
+from harness.study.spec import Study
+
+__all__ = ["Group", "Plan", "Study", "plan"]
