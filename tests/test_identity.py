@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.code.identity import code_digest, code_id, trial_id, trial_ids
+from harness.code.source import code_digest
+from harness.study.identity import code_id, trial_id, trial_ids
 from harness.errors import HarnessError
 
 MODULE = '''

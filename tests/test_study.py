@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes import INDEX, LOSSES, METHODS, TASK_LIST, TASKS, distribution, forget
 
-from harness.code.identity import code_digest
+from harness.code.source import code_digest
 from harness.errors import HarnessError, UnknownName
 from harness.registry.registry import Registry
 from harness.study.planner import Group, Plan, Study, plan

@@ -20,7 +20,7 @@ FORMATS = ("table", "json", "csv", "md")
 EXTRA = ("tune", "impl", "precision")
 
 
-def render(rows: Sequence[BoardRow], form: str) -> str:
+def render(rows: Sequence[BoardRow], form: str = "table") -> str:
     """The board as text; a table is coloured by `print_table` instead when it goes to a terminal."""
     if form == "json":
         return json.dumps([row.to_json() for row in rows], indent=1)

@@ -20,7 +20,8 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     A few methods of each field with their baselines, ten paired seeds, at scale smoke: it shows how things work, not
     which method is better.
     """
-    from harness.boards.plain import board, render
+    from harness.boards.plain import board
+    from harness.boards.render import print_table
     from harness.cli.run import say_summary
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.environment import cores
@@ -47,7 +48,7 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     )
     say_summary(summary, expanded)
     click.echo()
-    click.echo(render(board(rows, scale="smoke")))
+    print_table(board(rows, scale="smoke"))
     click.echo(f"{time.monotonic() - start:.0f} s. Scale smoke shows how things work, not which method is better.")
     click.echo(NEXT.format(store=store))
     return summary.exit_code

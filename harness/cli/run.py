@@ -86,7 +86,9 @@ def run(
         device,
     )
     if as_json:
-        click.echo(json.dumps(summary_json(summary)))
+        compared = verdicts(plan, rows) if plan.spec.against and not summary.interrupted else []
+        facts = {**summary_json(summary), "verdicts": [verdict.to_json() for verdict in compared]}
+        click.echo(json.dumps(facts))
     else:
         say_summary(summary, plan)
         if plan.spec.against and not summary.interrupted:
@@ -174,13 +176,22 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def say_summary(summary: Summary, plan: Plan) -> None:
     """Print what a run did and what was left alone."""
-    for note in plan.skipped:
-        click.echo(f"note: {note}")
+    say_skipped(plan)
     counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.most_common())
     click.echo(f"{sum(summary.statuses.values())} trials run{f': {counts}' if counts else ''}; rows in {summary.store}")
     say_left_alone(summary.todo)
     if summary.interrupted:
         click.echo("interrupted; what was finished is kept, and the same command goes on from there")
+
+
+def say_skipped(plan: Plan) -> None:
+    """Print what the plan leaves out; pairs that do not fit are counted, not listed."""
+    pairs = [note for note in plan.skipped if not note.startswith("task ")]
+    for note in plan.skipped:
+        if note.startswith("task ") or len(pairs) <= 3:
+            click.echo(f"note: {note}")
+    if len(pairs) > 3:
+        click.echo(f"note: {len(pairs)} pairs of method and task do not fit and are left out (harness show METHOD)")
 
 
 def say_left_alone(todo: Any) -> None:
@@ -194,10 +205,24 @@ def say_left_alone(todo: Any) -> None:
 
 def say_against(plan: Plan, store: Store) -> None:
     """Print better, worse or not distinguishable for every method against what it was compared with."""
-    from harness.boards.against import against, render
-
     click.echo()
-    click.echo(render(against(store, plan)))
+    for verdict in verdicts(plan, store):
+        click.echo(str(verdict))
+
+
+def verdicts(plan: Plan, store: Store) -> list[Any]:
+    """The comparisons that a plan asked for: every method with every baseline, per task."""
+    from harness.boards.against import against
+    from harness.boards.cells import Filter
+
+    baselines = tuple(dict.fromkeys(group.pipeline for group in plan.groups if group.baseline))
+    methods = dict.fromkeys(group.pipeline for group in plan.groups if not group.baseline)
+    tasks = tuple(dict.fromkeys(f"{group.task.name}[{group.variant}]" for group in plan.groups))
+    found: list[Any] = []
+    for method in methods:
+        others = tuple(name for name in baselines if name != method)
+        found += against(store, method, others, Filter(tasks=tasks, scale=plan.spec.scale)) if others else []
+    return found
 
 
 def memory_bytes(text: str) -> int:

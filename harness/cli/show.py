@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from harness.cli.table import aligned
-from harness.describe.descriptions import Undescribed, describe_all, require
 from harness.describe.description import Parameter, TaskDescription
+from harness.describe.descriptions import Undescribed, describe_all, require
+from harness.describe.values import format_value
 from harness.errors import UnknownName
 from harness.registry.discovery import Found
 from harness.registry.registry import Registry
 from harness.study.fit import refusal
-from harness.study.notation import format_stage, format_value
+from harness.study.notation import format_stage
 
 
 @click.command("show")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.code import folders
-from harness.code.identity import canonical
+from harness.code.canonical import canonical
 from harness.code.local import index_name
 from harness.code.source import code_digest, locate, source_file
 from harness.describe.client import ask

@@ -22,10 +22,10 @@ from typing import IO, Any
 from harness.code.local import PREFIX, load_local
 from harness.describe.description import MethodDescription, Parameter, TaskDescription
 from harness.describe.signature import Unusable, json_value, parameters_of
+from harness.describe.values import check_value
 from harness.errors import HarnessError, nearest
 from harness.registry.discovery import KINDS, Found, Haul, accept, collect, new_manager, say
 from harness.spec import INTERFACES, SCALES, Method, Task
-from harness.study.notation import check_value
 
 BASES = {
     "term": "Term",

@@ -42,7 +42,7 @@ def ask(store: Store, query: str) -> pa.Table:
 
 def text(table: pa.Table, form: str) -> str:
     """A table as "table", "csv" or "json" (a list of objects; what is not finite is null)."""
-    rows = [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
+    rows = [{name: plain_value(value) for name, value in row.items()} for row in table.to_pylist()]
     if form == "json":
         return json.dumps(rows, indent=1, default=str)
     cells = [[_cell(value) for value in row.values()] for row in rows]
@@ -61,16 +61,16 @@ def text(table: pa.Table, form: str) -> str:
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """JSON values: a map is a list of pairs in arrow, an object here."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain_value(item) for name, item in value.items()}
     if isinstance(value, list):
         if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return {str(name): _plain(item) for name, item in value}
-        return [_plain(item) for item in value]
+            return {str(name): plain_value(item) for name, item in value}
+        return [plain_value(item) for item in value]
     return value
 
 

@@ -41,13 +41,13 @@ def export(store: Store, form: str, out: str | Path) -> int:
 def _csv(store: Store, path: Path) -> int:
     import json
 
-    from harness.results.ask import _plain
+    from harness.results.ask import plain_value
     from harness.results.frame import frame
 
     rows = frame(store)
     for name in ("methods", "metrics", "floor", "curves"):
         values = store.table(f"SELECT {name} FROM trials ORDER BY task, variant, scale, pipeline, seed, trial_id")
-        rows[name] = [json.dumps(_plain(value)) for value in values.column(0).to_pylist()]
+        rows[name] = [json.dumps(plain_value(value)) for value in values.column(0).to_pylist()]
     rows.to_csv(path, index=False)
     return len(rows)
 

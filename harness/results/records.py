@@ -77,19 +77,19 @@ def tables(root: Path) -> dict[str, pa.Table]:
     return result
 
 
-def newest_code(confirmations: Sequence[Record]) -> dict[tuple[str, str, str, str], str]:
-    """(task, variant, pipeline, old code_id) -> the code_id that such rows count as, chains followed to their end."""
-    step: dict[tuple[str, str, str, str], str] = {}
+def newest_code(confirmations: Sequence[Record]) -> dict[tuple[str, str, str, str, str], str]:
+    """(task, variant, scale, pipeline, old code_id) -> the code_id that such rows count as, chains followed to their end."""
+    step: dict[tuple[str, str, str, str, str], str] = {}
     for record in confirmations:
-        where = (str(record["task"]), str(record["variant"]), str(record["pipeline"]))
+        where = (str(record["task"]), str(record["variant"]), str(record["scale"]), str(record["pipeline"]))
         step.pop((*where, str(record["new_code_id"])), None)  # a later confirmation may lead back
         step[(*where, str(record["old_code_id"]))] = str(record["new_code_id"])
     resolved = {}
     for key in step:
-        code, seen = key[3], set()
-        while (*key[:3], code) in step and code not in seen:
+        code, seen = key[4], set()
+        while (*key[:4], code) in step and code not in seen:
             seen.add(code)
-            code = step[(*key[:3], code)]
+            code = step[(*key[:4], code)]
         resolved[key] = code
     return resolved
 

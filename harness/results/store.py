@@ -103,11 +103,12 @@ class Store:
         """Note an environment: environment_id and whatever describes it."""
         self._register("environments", [record])
 
-    def confirm(self, task: str, variant: str, pipeline: str, old_code_id: str, new_code_id: str) -> None:
+    def confirm(self, task: str, variant: str, scale: str, pipeline: str, old_code_id: str, new_code_id: str) -> None:
         """From now on rows of the old code count as rows of the new one: both gave equal numbers."""
         record = {
             "task": task,
             "variant": variant,
+            "scale": scale,
             "pipeline": pipeline,
             "old_code_id": old_code_id,
             "new_code_id": new_code_id,
@@ -156,8 +157,8 @@ class Store:
             raise
         return connection
 
-    def confirmed(self) -> dict[tuple[str, str, str, str], str]:
-        """(task, variant, pipeline, old code_id) -> the code_id that such rows count as."""
+    def confirmed(self) -> dict[tuple[str, str, str, str, str], str]:
+        """(task, variant, scale, pipeline, old code_id) -> the code_id that such rows count as."""
         return records.newest_code(records.read(self.path, "confirmations")[0])
 
     @contextlib.contextmanager
@@ -217,5 +218,5 @@ _EXISTING = """
 SELECT r.trial_id, coalesce(c.new_code_id, r.code_id), r.status, r.trust, r.started_at
 FROM trials r SEMI JOIN wanted w ON r.trial_id = w.trial_id
 LEFT JOIN _confirmed c ON r.task = c.task AND r.variant = c.variant AND r.pipeline = c.pipeline
-                      AND r.code_id = c.old_code_id
+                      AND r.scale = c.scale AND r.code_id = c.old_code_id
 """

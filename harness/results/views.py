@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VIEWS = ("trials", "metrics", "curves", "tasks", "methods", "papers", "environments", "all_rows")
-Confirmed = Mapping[tuple[str, str, str, str], str]
+Confirmed = Mapping[tuple[str, str, str, str, str], str]
 
 _CELL = ("task", "task_package", "task_version", "variant", "scale", "pipeline", "method", "field")
 _SHOWN = ("seed", "role", "tune", "impl", "precision", "status")
@@ -86,7 +86,7 @@ def judge(connection: duckdb.DuckDBPyConnection, parts: Listing) -> None:
         FROM ({scan(parts.counted, places=True)}) r
         SEMI JOIN _touched t ON r.task = t.task AND r.variant = t.variant AND r.pipeline = t.pipeline
         LEFT JOIN _confirmed c ON r.task = c.task AND r.variant = c.variant AND r.pipeline = c.pipeline
-                              AND r.code_id = c.old_code_id
+                              AND r.scale = c.scale AND r.code_id = c.old_code_id
         """
     )
     connection.execute(
@@ -163,7 +163,7 @@ def _value(name: str, present: bool) -> str:
 def _confirmed_table(confirmed: Confirmed) -> pa.Table:
     import pyarrow as pa
 
-    columns = ("task", "variant", "pipeline", "old_code_id", "new_code_id")
+    columns = ("task", "variant", "scale", "pipeline", "old_code_id", "new_code_id")
     rows = [dict(zip(columns, (*key, code), strict=True)) for key, code in confirmed.items()]
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in columns]))
 

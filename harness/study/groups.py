@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.code.identity import canonical
+from harness.code.canonical import canonical
 from harness.describe.description import MethodDescription, TaskDescription
 from harness.part import Need, Part
 from harness.study.spec import Study

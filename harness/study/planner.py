@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.code.folders import data_folder
-from harness.code.identity import code_digest, code_id, trial_ids
+from harness.code.source import code_digest
 from harness.describe.description import Description, MethodDescription, TaskDescription
 from harness.describe.descriptions import Undescribed, describe_all, require
 from harness.errors import HarnessError, UnknownName
@@ -19,6 +19,7 @@ from harness.registry.discovery import Found
 from harness.registry.registry import Registry
 from harness.study.fit import refusal
 from harness.study.groups import Group, Plan
+from harness.study.identity import code_id, trial_ids
 from harness.study.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
 from harness.study.records import method_records, paper_records, task_record
 from harness.study.spec import Entry, Study

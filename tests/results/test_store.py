@@ -127,8 +127,8 @@ def test_a_confirmation_makes_old_rows_current(store: Store, compacted: bool) ->
     store.commit([row(0, code_id="a"), row(1, code_id="b", minutes=5), row(0, "other", code_id="a")])
     if compacted:
         compact(store)
-    store.confirm("t", "default", "focal", "a", "b")
-    store.confirm("t", "default", "focal", "b", "c")
+    store.confirm("t", "default", "small", "focal", "a", "b")
+    store.confirm("t", "default", "small", "focal", "b", "c")
     found = store.existing([row(seed, p)["trial_id"] for seed, p in ((0, "focal"), (1, "focal"), (0, "other"))])
     assert [entry.code_id for entry in found.values()].count("c") == 2
     assert found[row(0, "other")["trial_id"]].code_id == "a"

@@ -21,19 +21,18 @@ def plain(values: np.ndarray, level: float = 0.05) -> np.ndarray:
         return float(np.max(np.where(np.isnan(t), 0, t)))
 
     while inside.sum() > 1:
-        out = []
+        reached = {}
         for j in np.flatnonzero(inside):
             others = [i for i in np.flatnonzero(inside) if i != j]
             difference = values[:, others] - values[:, [j]]
             observed = strongest(difference)
-            if observed <= 0:
-                continue
             flips = [strongest(np.array(s)[:, None] * difference) for s in product([1, -1], repeat=len(values))]
-            if np.mean(np.array(flips) >= observed - 1e-4) <= level:
-                out.append(j)
-        if not out:
+            reached[j] = int((np.array(flips) >= observed - 1e-4).sum()) if observed > 0 else len(flips)
+        limit = level * 2 ** len(values)
+        leaving = [j for j, count in reached.items() if count <= min(2, limit)]
+        inside[leaving or [j for j, count in reached.items() if count <= limit]] = False
+        if not leaving:
             break
-        inside[out] = False
     return inside
 
 

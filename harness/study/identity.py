@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from harness.code.canonical import canonical
 from harness.code.source import code_digest
 
-__all__ = ["canonical", "code_digest", "code_id", "semantics", "trial_id", "trial_ids"]
-
 Origin = str | tuple[str, str]
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text.
-
-    Raises:
-        ValueError: a number is not finite.
-        TypeError: a value has no JSON form.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def trial_ids(
