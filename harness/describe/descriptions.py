@@ -23,6 +23,7 @@ from harness.code.source import code_digest, locate, source_file
 from harness.describe.client import ask
 from harness.describe.description import Description, MethodDescription, TaskDescription, from_json
 from harness.errors import HarnessError
+from harness.part import Part
 from harness.registry.discovery import KINDS, Found
 from harness.spec import Claim, Comparison, Task
 
@@ -101,6 +102,29 @@ def describe_all(
             folders.write(places[index], answer)
             answers[index] = from_json(answer)
     return [answers[index] for index in range(len(found))]
+
+
+def refusals(parts: Sequence[Part], environ: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> list[str]:
+    """What the authors of methods and tasks have against parameter values ("" where nothing), in order.
+
+    Each is made once in a describe worker; the answer is cached like a description.
+    """
+    folder = folders.cache_folder(environ) / "values"
+    settings = _settings()
+    answers: list[dict[str, Any] | None] = []
+    places: list[Path] = []
+    requests = [
+        {"kind": "build", "target": part.target, "path": part.path, "params": dict(part.params)} for part in parts
+    ]
+    for part, request in zip(parts, requests, strict=True):
+        code = code_digest([(part.target, part.path) if part.path else part.target])
+        places.append(folder / f"{_digest([settings, request, code])}.json")
+        answers.append(folders.read(places[-1]))
+    missing = [index for index, answer in enumerate(answers) if answer is None]
+    for index, answer in zip(missing, ask([requests[i] for i in missing], timeout) if missing else [], strict=True):
+        answers[index] = {} if isinstance(answer, str) else answer
+        folders.write(places[index], answers[index])
+    return [str((answer or {}).get("refused", "")) for answer in answers]
 
 
 def describe_methods(found: Sequence[Found[Any]]) -> list[MethodDescription]:

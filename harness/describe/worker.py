@@ -84,6 +84,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return plugin_declarations(request["module"], request["path"])
     if request["path"]:
         load_local(request["path"])
+    if request["kind"] == "build":
+        return build(request["target"], request["params"])
     module_name, _, name = request["target"].partition(":")
     module = importlib.import_module(module_name)
     if not hasattr(module, name):
@@ -95,6 +97,25 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     if request["kind"] == "task":
         return describe_task(cls, request["name"], request["target"]).to_json()
     return describe_method(cls, request["name"], request["target"], request["interface"]).to_json()
+
+
+def build(target: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an instance and say what its author has against the values: {"refused": reason} or {}.
+
+    What else goes wrong is left to the trial, whose row says it with a traceback.
+    """
+    module, _, name = target.partition(":")
+    try:
+        getattr(importlib.import_module(module), name)(**{key: _tuples(value) for key, value in params.items()})
+    except (HarnessError, ValueError, TypeError) as error:
+        return {"refused": " ".join(str(error).split())}
+    except Exception:
+        return {}
+    return {}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def describe_method(cls: type, name: str, target: str, interface: str) -> MethodDescription:

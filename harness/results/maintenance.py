@@ -83,7 +83,7 @@ def _merge(store: Store, present: parts.Listing, confirmed: views.Confirmed) -> 
         "superseded": [rest.name],
         "confirmations": sorted(views.names(confirmed)),
     }
-    with store.connection() as connection, staged(kept) as temporary:
+    with store.connection(present=present) as connection, staged(kept) as temporary:
         superseded = _count(connection, "_displaced")
         if superseded:
             with staged(rest) as other:

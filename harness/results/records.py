@@ -78,7 +78,7 @@ def tables(root: Path) -> dict[str, pa.Table]:
 
 
 def newest_code(confirmations: Sequence[Record]) -> dict[tuple[str, str, str, str, str], str]:
-    """(task, variant, scale, pipeline, old code_id) -> the code_id that such rows count as, chains followed to their end."""
+    """(task, variant, scale, pipeline, old code_id) -> the code_id that such rows count as, at the end of any chain."""
     step: dict[tuple[str, str, str, str, str], str] = {}
     for record in confirmations:
         where = (str(record["task"]), str(record["variant"]), str(record["scale"]), str(record["pipeline"]))

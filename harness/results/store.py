@@ -130,13 +130,14 @@ class Store:
         """Whether there is no row at all."""
         return not any(part.rows for part in self.listing().counted)
 
-    def connection(self, closed: bool = False) -> duckdb.DuckDBPyConnection:
+    def connection(self, closed: bool = False, present: parts.Listing | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the store holds now.
 
         A compaction that runs at the same time removes files under it: make a new one then (`table` and `query` do).
 
         Args:
             closed: the connection reads this store and no other file, and its settings cannot be changed.
+            present: the files to read; by default all that count now.
         """
         import duckdb
 
@@ -147,7 +148,7 @@ class Store:
         connection = duckdb.connect(config=settings)
         try:
             with one_line(self.path):
-                views.create(connection, self.path, self.listing(), self.confirmed())
+                views.create(connection, self.path, present or self.listing(), self.confirmed())
             if closed:
                 connection.execute(f"SET allowed_directories = [{views.quoted(str(self.trials))}]")
                 connection.execute("SET enable_external_access = false")

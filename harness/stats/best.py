@@ -10,8 +10,8 @@ rivals is kept, and 400 of them cost no more level than the data demand (max-T).
   somebody, flipping all seeds counts too, so the smallest p that n seeds allow is 2^(1-n): 0.0625 with 5, 0.03 with 6.
 - A method that is beaten as clearly as seeds can show (no flip but the identity and its opposite reaches T_j) leaves
   the comparison, and the rest are judged again without it: a rival far below everyone would else fill the reference
-  values of the others, and 5 seeds could hardly separate anything. To remove every beaten method, not only the clear
-  ones, would let one chance loser lower the bar for the next: in simulation 6.4 % of the truly best were then left out.
+  values of the others, and 5 seeds could hardly separate anything. To remove every beaten method, not only the
+  clear ones, would let one chance loser lower the bar for the next (simulated: up to 6.4 % of the best left out).
 - t is never formed. Under flips the sum of squares Q_ij of a difference is constant, and t grows with
   r = sum_k s_k d_k / sqrt(n Q): one product a pair and flip. A flip and its opposite share it.
 """

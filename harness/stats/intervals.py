@@ -1,7 +1,7 @@
 """Intervals for a mean over seeds, and for a paired difference.
 
-Student's t throughout. A bootstrap-t interval is not offered: at the 5 to 20 seeds of a study it draws its tails from
-very few distinct values, so its width is erratic, and on bounded metrics of near-normal seeds it covers no better.
+Student's t throughout, which is studentised and exact for normal values. A bootstrap-t interval is not offered: at the
+5 to 20 seeds of a study its resamples repeat few distinct values, some with almost no spread, where t has no bound.
 """
 
 from __future__ import annotations

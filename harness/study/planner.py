@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.code.canonical import canonical
 from harness.code.folders import data_folder
 from harness.code.source import code_digest
 from harness.describe.description import Description, MethodDescription, TaskDescription
-from harness.describe.descriptions import Undescribed, describe_all, require
+from harness.describe.descriptions import Undescribed, describe_all, refusals, require
 from harness.errors import HarnessError, UnknownName
 from harness.part import Need, Part
 from harness.registry.discovery import Found
@@ -65,6 +66,7 @@ class _Planner:
         self.skipped: list[str] = []
         self.known: dict[tuple[str, str, str], Description | Undescribed] = {}
         self.codes: dict[tuple[str, str], str] = {}
+        self.defaults: dict[tuple[str, str], dict[str, Any]] = {}
 
     def plan(self) -> Plan:
         study = self.study
@@ -89,6 +91,7 @@ class _Planner:
                 previous = groups.get(group.digest)
                 if previous is None or (previous.baseline and not group.baseline):
                     groups[group.digest] = group
+        self.refuse_values(groups.values())
         if not groups:
             raise HarnessError("nothing to run" + "".join(f"; {note}" for note in self.skipped[:3]))
         return self.result(tuple(groups.values()), variants)
@@ -171,6 +174,14 @@ class _Planner:
             if self.study.tasks:
                 self.skipped += [f"{one.text}: {reason}" for reason in reasons]
 
+    def refuse_values(self, groups: Iterable[Group]) -> None:
+        """Settings that differ from the defaults must suit the authors of the methods and tasks."""
+        parts = {canonical([part.target, part.path, part.params]): part for g in groups for part in (g.task, *g.stages)}
+        asked = [part for part in parts.values() if dict(part.params) != self.defaults[part.target, part.path]]
+        for part, reason in zip(asked, refusals(asked, self.environ), strict=True):
+            if reason:
+                raise HarnessError(reason if reason.startswith(part.name) else f"{part.name}: {reason}")
+
     def baselines(self, variant: _Variant) -> list[_Written]:
         """The task's own baselines, where they were asked for."""
         if BASELINES not in self.study.against:
@@ -210,6 +221,9 @@ class _Planner:
             methods.append(_method_row(found, about, params))
             shown.append(display(address, params, about.parameters))
         part = _part(variant.found, variant.params)
+        for (found, _), stage in zip(one.stages, stages, strict=True):
+            self.defaults[stage.target, stage.path] = {p.name: p.default for p in self.about(found).parameters}
+        self.defaults[part.target, part.path] = {p.name: p.default for p in task.parameters}
         ids = trial_ids(
             study.seeds,
             task=f"{part.package}/{part.name}",

@@ -52,9 +52,9 @@ class Mischief(Loss):
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         loss = torch.nn.functional.cross_entropy(logits, target, reduction="none")
-        if not self.first or int(target[0]) >= self.only_class:
+        first, self.first = self.first, False
+        if not first or int(target[0]) >= self.only_class:
             return loss
-        self.first = False
         if self.harm == "segfault":
             print("about to read address 0", flush=True)
             ctypes.string_at(0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-MOST_BYTES = 8 << 10
-MOST_LINES = 40
+MOST_BYTES = 16 << 10
+MOST_LINES = 120  # a crash leaves the Python stacks of all threads; what was printed before them matters too
 CHUNK = 1 << 16
 
 
@@ -40,7 +40,7 @@ class Tail:
             self._kept = (self._kept + data)[-2 * MOST_BYTES :]
 
     def text(self) -> str:
-        """The last lines, at most 40 and 8 KB."""
+        """The last lines, at most 120 and 16 KB."""
         lines = self._kept[-MOST_BYTES:].decode(errors="replace").splitlines()
         return "\n".join(lines[-MOST_LINES:])
 
