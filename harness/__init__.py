@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from harness.interfaces import Trained as Trained
     from harness.interfaces import Transform as Transform
     from harness.interfaces import Weighted as Weighted
+    from harness.interfaces import checked_number as checked_number
     from harness.spec import Board as Board
     from harness.spec import Claim as Claim
     from harness.spec import Comparison as Comparison

@@ -25,7 +25,7 @@ def method(name: str, plugins: Sequence[str] = (), **params: Any) -> Any:
     """
     from harness.describe.descriptions import describe
     from harness.execution.worker import resolve
-    from harness.registry.registry import Registry
+    from harness.registry import Registry
     from harness.study.notation import coerce
 
     registry = Registry.load(plugins)
@@ -70,9 +70,9 @@ def run(
     from harness.execution.driver import Choice, executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry.registry import Registry
-    from harness.results.store import Store
-    from harness.study.planner import Study, plan
+    from harness.registry import Registry
+    from harness.storage.store import Store
+    from harness.study import Study, plan
 
     registry = Registry.load([str(plugin) for plugin in plugins])
     base = Study.read(study) if study is not None else Study.make(name="python")
@@ -94,6 +94,6 @@ def results(store: str | Path = "results") -> pandas.DataFrame:
     Raises:
         HarnessError: there is no store.
     """
-    from harness.results.frame import frame
+    from harness.storage.frame import frame
 
     return frame(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.results.store import Store
+from harness.storage.store import Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ FLOORS = [
     {"hooks", "interfaces"},
     {"nn"},
     {"registry", "describe", "training"},
-    {"study", "results"},
+    {"study", "storage"},
     {"execution"},
     {"boards", "claims", "regression", "submission"},
     {"api", "testing"},
@@ -75,7 +75,7 @@ def test_plugins_import_public_names_only():
             top = name.split(".")[0]
             if top.startswith("harness_") and top != own:
                 private.append(f"{path.name} imports another plugin: {name}")
-            if top == "harness" and name.split(".")[1] in {"execution", "results", "boards", "cli", "study", "training"}:
+            if top == "harness" and name.split(".")[1] in {"execution", "storage", "boards", "cli", "study", "training"}:
                 private.append(f"{path.name} imports {name}")
     assert not private
 

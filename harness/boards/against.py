@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.stats.intervals import paired_difference
 
 if TYPE_CHECKING:
-    from harness.results.store import Store
+    from harness.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from harness.errors import HarnessError, UnknownName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from harness.results.store import Store
+    from harness.storage.store import Store
 
 Array = npt.NDArray[Any]
 RANKING = ("task", "task_package", "task_version", "variant", "scale", "metric", "at")

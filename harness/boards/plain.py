@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.boards.cells import Cells, Filter, at_point, gather
-from harness.results.files import write_atomic
 from harness.stats.best import best_group
 from harness.stats.intervals import mean_interval
+from harness.storage.files import write_atomic
 
 if TYPE_CHECKING:
-    from harness.results.store import Store
+    from harness.storage.store import Store
 
 LEVEL = 0.05
 RULE = 1

@@ -21,7 +21,7 @@ def board(tasks: tuple[str, ...], metric: str, scale: str, form: str, path: str)
     from harness.boards.cells import without_record
     from harness.boards.plain import board as rank
     from harness.boards.render import print_table, render
-    from harness.results.store import Store
+    from harness.storage.store import Store
 
     store = Store(path)
     rows = rank(store, tasks, metric or None, scale)

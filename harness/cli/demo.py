@@ -26,15 +26,13 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry.registry import Registry
-    from harness.results.store import Store
-    from harness.study.planner import Study, plan
+    from harness.registry import Registry
+    from harness.storage.store import Store
+    from harness.study import Study, join, plan
 
     registry = Registry.load()
-    study = Study.read(Path(__file__).with_name("demo.toml"))
-    if jobs is not None:
-        study = study.replace(jobs=jobs)
-    expanded = plan(study, registry)
+    files = sorted(Path(__file__).with_name("demo_studies").glob("*.toml"))
+    expanded = join([plan(Study.read(file).replace(jobs=jobs), registry) for file in files])
     if not expanded.groups:
         raise HarnessError("the demo's methods and tasks are not installed; see harness list plugins")
     start = time.monotonic()

@@ -11,7 +11,7 @@ import click
 @click.option("--store", "path", default="results", show_default=True, metavar="DIR", help="Where the rows are.")
 def export(form: str, out: str, path: str) -> None:
     """Write the trials of a store as csv, json (one object a line) or parquet."""
-    from harness.results.export import export as write
-    from harness.results.store import Store
+    from harness.storage.export import export as write
+    from harness.storage.store import Store
 
     click.echo(f"{write(Store(path), form, out)} trials -> {out}")

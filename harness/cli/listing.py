@@ -13,7 +13,7 @@ import click
 
 from harness.cli.table import aligned
 from harness.registry.discovery import Found
-from harness.registry.registry import Registry
+from harness.registry import Registry
 
 KINDS = ("methods", "tasks", "metrics", "datasets", "papers", "plugins")
 Row = dict[str, Any]

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.execution.driver import Summary
-    from harness.results.store import Store
+    from harness.storage.store import Store
     from harness.study.planner import Plan
 
 MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)i?B?", re.IGNORECASE)
@@ -21,7 +21,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @click.command()
-@click.argument("study", required=False, metavar="[STUDY.toml]")
+@click.argument("studies", nargs=-1, metavar="[STUDY.toml]...")
 @click.option("--task", "tasks", multiple=True, help="A task with a variant, name[param=value]; repeatable.")
 @click.option(
     "--method", "methods", multiple=True, help="A method or a pipeline, name[param=value] or a+b; repeatable."
@@ -46,7 +46,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(
-    study: str | None,
+    studies: Sequence[str],
     plugins: Sequence[str],
     store: str,
     memory: str | None,
@@ -59,19 +59,19 @@ def run(
     as_json: bool,
     **settings: Any,
 ) -> int:
-    """Run a study: a TOML file, or tasks and methods given here.
+    """Run a study: TOML files, or tasks and methods given here.
 
-    What the store has already is not run again. Options change what the file says.
+    What the store has already is not run again. Options change what the files say.
     """
     from harness.execution.driver import Choice, executor_named, run_plan
     from harness.execution.environment import cores
     from harness.execution.progress import make_progress
-    from harness.registry.registry import Registry
-    from harness.results.store import Store
+    from harness.registry import Registry
+    from harness.storage.store import Store
 
     registry = Registry.load(plugins)
     settings["memory"] = memory_bytes(memory) if memory else None
-    plan = make_plan(study, settings, registry)
+    plan = make_plan(studies, settings, registry)
     rows = Store(store)
     choice = Choice(stale, retry, force)
     if dry_run:
@@ -96,16 +96,16 @@ def run(
     return summary.exit_code
 
 
-def make_plan(study: str | None, settings: dict[str, Any], registry: Any) -> Plan:
-    """The plan of a study file and options; empty options count as not given."""
-    from harness.study.planner import Study
-    from harness.study.planner import plan as expand
+def make_plan(studies: Sequence[str], settings: dict[str, Any], registry: Any) -> Plan:
+    """The plan of study files and options; empty options count as not given."""
+    from harness.study import Study, join
+    from harness.study import plan as expand
 
     given = {key: value for key, value in settings.items() if value not in (None, ())}
-    if study is None and not given.get("methods"):
+    if not studies and not given.get("methods"):
         raise HarnessError("nothing to run: give a study file, or --method (and --task); see harness list")
-    base = Study.read(study) if study else Study.make(name="command line")
-    return expand(base.replace(**given), registry)
+    bases = [Study.read(study) for study in studies] or [Study.make(name="command line")]
+    return join([expand(base.replace(**given), registry) for base in bases])
 
 
 def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
@@ -136,17 +136,14 @@ def show_plan(plan: Plan, store: Store, choice: Any, as_json: bool) -> int:
         return 0
     for line in lines:
         time = "" if line["trial_seconds"] is None else f", {line['trial_seconds']:.2f} s a trial"
-        click.echo(
-            f"{line['task']}[{line['variant']}] {line['pipeline']}: {len(line['seeds'])} seeds ({line['mapping']}{time})"
-        )
-    for note in plan.skipped:
-        click.echo(f"note: {note}")
+        title = f"{line['task']}[{line['variant']}] {line['pipeline']}"
+        click.echo(f"{title}: {len(line['seeds'])} seeds ({line['mapping']}{time})")
+    say_skipped(plan)
     total = sum((line["trial_seconds"] or 0.0) * len(line["seeds"]) for line in lines)
     unknown = sum(line["trial_seconds"] is None for line in lines)
     about = f", about {total / (plan.spec.jobs or cores()):.0f} s" if total else ""
-    click.echo(
-        f"{todo.trials} trials in {len(lines)} groups{about}" + (f" ({unknown} groups never timed)" if unknown else "")
-    )
+    untimed = f" ({unknown} groups never timed)" if unknown else ""
+    click.echo(f"{todo.trials} trials in {len(lines)} groups{about}{untimed}")
     say_left_alone(todo)
     return 0
 

@@ -14,7 +14,7 @@ def sql(query: str, form: str, path: str) -> None:
 
     Views: trials, metrics, curves, tasks, methods, papers, environments, all_rows.
     """
-    from harness.results.ask import ask, text
-    from harness.results.store import Store
+    from harness.storage.ask import ask, text
+    from harness.storage.store import Store
 
     click.echo(text(ask(Store(path), query), form))

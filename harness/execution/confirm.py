@@ -13,8 +13,8 @@ from harness.errors import HarnessError
 from harness.execution.driver import run_plan
 from harness.execution.executor import Executor
 from harness.execution.progress import Progress
-from harness.registry.registry import Registry
-from harness.results.store import Store
+from harness.registry import Registry
+from harness.storage.store import Store
 from harness.study.planner import Group, Plan, Study, plan
 
 GROUPS = """

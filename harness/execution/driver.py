@@ -15,13 +15,12 @@ from harness.errors import HarnessError
 from harness.execution.artifacts import Artifacts
 from harness.execution.environment import environment, revision
 from harness.execution.executor import Executor
-from harness.execution.flow import Flow, Interrupted, Settings
-from harness.execution.isolation import Limits
+from harness.execution.flow import Flow, Interrupted
 from harness.execution.progress import Progress
 from harness.execution.rows import Provenance, Row
 
 if TYPE_CHECKING:
-    from harness.results.store import Store
+    from harness.storage.store import Store
     from harness.study.planner import Group, Plan
 
 
@@ -152,12 +151,9 @@ def run_plan(
                 machine_class=facts["machine_class"],
                 revision=revision(str(Path.cwd())),
             )
-            settings = Settings(
-                Limits(seconds=plan.timeout, memory_bytes=plan.memory_bytes),
-                Limits(seconds=plan.referee_timeout, memory_bytes=plan.memory_bytes),
-            )
             artifacts = Artifacts(Path(store.path) / "artifacts", executor)
-            flow = Flow(executor, folder, artifacts, settings, provenance, store.commit)
+            limits = (plan.memory_bytes, plan.referee_timeout)
+            flow = Flow(executor, folder, artifacts, provenance, store.commit, *limits)
             try:
                 summary.interrupted = not _carry_out(todo, flow, executor, progress, events)
             finally:

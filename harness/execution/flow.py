@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +26,6 @@ class Interrupted(Exception):
     """The study is being ended; the group leaves no rows."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What holds for every group of a run.
-
-    Attributes:
-        limits: time of one trial and memory of one group.
-        referee_limits: of preparing or scoring one seed.
-    """
-
-    limits: Limits
-    referee_limits: Limits
-
-
 class Flow:
     """Carries groups out, several at a time from several threads.
 
@@ -47,6 +34,8 @@ class Flow:
         folder: scratch space of this run.
         artifacts: where built artifacts are kept.
         commit: writes the rows of a group to the store.
+        memory_bytes: what a group's processes may hold, None for no limit.
+        referee_seconds: of preparing or scoring one seed.
     """
 
     def __init__(
@@ -54,17 +43,18 @@ class Flow:
         executor: Executor,
         folder: Path,
         artifacts: Artifacts,
-        settings: Settings,
         provenance: Provenance,
         commit: Callable[[list[Row]], object],
+        memory_bytes: int | None = None,
+        referee_seconds: float = 600.0,
     ) -> None:
         self._executor = executor
         self._folder = folder
         self._artifacts = artifacts
-        self._settings = settings
         self._provenance = provenance
         self._commit = commit
-        self._referees = Referees(executor, folder, settings.referee_limits)
+        self._memory_bytes = memory_bytes
+        self._referees = Referees(executor, folder, Limits(referee_seconds, memory_bytes))
         self._active = 0
         self._count = threading.Lock()
 
@@ -114,7 +104,7 @@ class Flow:
         if live and group.needs:
             job, live = self._with_artifacts(group, job, live)
         if live:
-            self._run(job, live, folder)
+            self._run(group, job, live, folder)
         self._referees.score(group, [outcome for outcome in live if outcome.status == "ok"])
 
     def _with_artifacts(self, group: Group, job: GroupJob, live: list[Outcome]) -> tuple[GroupJob, list[Outcome]]:
@@ -126,25 +116,23 @@ class Flow:
         seeds = tuple(outcome.seed for outcome in live)
         return replace(job, seeds=seeds, artifacts=dict(supply.files), artifact_seconds=dict(supply.seconds)), live
 
-    def _run(self, job: GroupJob, live: list[Outcome], folder: Path) -> None:
-        ending = self._call(job, len(live))
+    def _run(self, group: Group, job: GroupJob, live: list[Outcome], folder: Path) -> None:
+        ending = self._call(group, job)
         if ending.status in DIED and len(live) > 1:
             for outcome in live:
                 alone = replace(job, seeds=(outcome.seed,), folder=str(folder / f"alone-{outcome.seed}"))
-                _read(self._call(alone, 1), [outcome])
+                _read(self._call(group, alone), [outcome])
         else:
             _read(ending, live)
 
-    def _call(self, job: GroupJob, seeds: int) -> Ending:
-        limits = self._settings.limits
-        seconds = limits.seconds * seeds if limits.seconds else None
-        call = self._executor.submit(
-            "harness.execution.worker:run_group", job.to_json(), replace(limits, seconds=seconds)
-        )
-        return _checked(call.result())
+    def _call(self, group: Group, job: GroupJob) -> Ending:
+        limits = self._limits(group, len(job.seeds))
+        return _checked(self._executor.submit("harness.execution.worker:run_group", job.to_json(), limits).result())
 
-    def _limits(self, group: Group) -> Limits:
-        return self._settings.limits
+    def _limits(self, group: Group, seeds: int = 1) -> Limits:
+        """What a call for so many seeds of a group may take."""
+        seconds = group.timeout * seeds if group.timeout else None
+        return Limits(seconds=seconds, memory_bytes=self._memory_bytes)
 
 
 def _checked(ending: Ending) -> Ending:

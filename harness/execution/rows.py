@@ -61,7 +61,7 @@ class Outcome:
 
 
 def make_row(group: Group, outcome: Outcome, provenance: Provenance, started: datetime, jobs: int) -> Row:
-    """A row of the store (`harness.results.schema`)."""
+    """A row of the store (`harness.storage.schema`)."""
     return {
         **_identity(group, outcome.seed, provenance),
         **_outcome(outcome),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.interfaces.term import FunctionLoss, Loss, Term
     from harness.interfaces.trained import Predictor, Trained
     from harness.interfaces.transform import Transform
+    from harness.interfaces.values import checked_number
 
 HOME = {
     "Budget": "budget",
@@ -68,6 +69,7 @@ HOME = {
     "Predictor": "trained",
     "Trained": "trained",
     "Transform": "transform",
+    "checked_number": "values",
 }
 __all__ = [  # noqa: RUF022 (as in HOME)
     "Budget",
@@ -108,6 +110,7 @@ __all__ = [  # noqa: RUF022 (as in HOME)
     "Predictor",
     "Trained",
     "Transform",
+    "checked_number",
 ]
 
 

@@ -53,6 +53,8 @@ class Source:
         batch: examples a batch; the last batch of an epoch is smaller unless `drop_last`.
         index: the positions to draw from, or None for all.
         sampler: how positions are drawn.
+        view: the view that `Step.output(network, source)` uses in training when none is asked for; "" for the inputs as
+            they are. `SeedView.losses` and predictions see the inputs as they are.
     """
 
     x: Array
@@ -61,6 +63,7 @@ class Source:
     index: Array | None = None
     sampler: Sampler = field(default_factory=Shuffle)
     drop_last: bool = False
+    view: str = ""
 
     @property
     def examples(self) -> int:
@@ -68,7 +71,13 @@ class Source:
 
     @property
     def batches(self) -> int:
-        """Batches an epoch."""
+        """Batches an epoch.
+
+        Raises:
+            HarnessError: a batch of less than one example.
+        """
+        if self.batch < 1:
+            raise HarnessError(f"a source has batch {self.batch}; it must be at least 1")
         return self.examples // self.batch if self.drop_last else -(-self.examples // self.batch)
 
 
@@ -135,7 +144,8 @@ class Recipe:
         optimizers: (glob on "network.parameter", optimizer); the first match counts.
         schedule: factor on all learning rates.
         epochs, steps: the length; exactly one of them is set.
-        phases: consecutive stretches; empty for one phase over the whole length.
+        phases: consecutive stretches, whose steps add up to the length; empty for one phase over all of it. Where
+            `context.train(..., steps=n)` asks for another length, the last phases are cut or the last one is drawn out.
         masks: "network.parameter" -> 0/1 array; masked entries are held at zero.
         hooks: Python between steps.
         record: True keeps the mean of each term for every epoch as a curve.

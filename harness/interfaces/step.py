@@ -63,7 +63,12 @@ class Step(ABC):
 
     @abstractmethod
     def output(self, network: str = "model", source: str = "labelled", view: str = "") -> Output:
-        """The output of a network on a batch, optionally under a view; computed once a step and shared by all terms."""
+        """The output of a network on a batch; computed once a step and shared by all terms.
+
+        Args:
+            view: the view to look through; "" for the source's own one (`Source.view`), if it has one. Inputs as they
+                are go through `forward(step.batch[source].x, network)`.
+        """
 
     @abstractmethod
     def forward(self, x: Tensor, network: str = "model") -> Output:

@@ -22,10 +22,17 @@ class Term(MethodBase, nn.Module):
     added. Override `configure` to declare state, views, networks or hooks as well (and call this one from there).
     Tensors that belong to the term are buffers or parameters, so that the seeds of a group can be stacked; every
     other attribute must be equal over the seeds.
+
+    Attributes:
+        role: the name of the term in a recipe.
+        ignore_index: a label outside the classes that the term takes for "not labelled" (torch's own mark is -100), or
+            None. Any other label that is no class is refused before training; this concerns terms of role "loss" and
+            source "labelled". The examples still count in the mean over the batch.
     """
 
     interface: ClassVar[str] = "term"
     role: ClassVar[str] = "penalty"
+    ignore_index: ClassVar[int | None] = None
 
     def forward(self, step: Step) -> Tensor:
         """One value an example (B,), averaged with the batch's weights, or a scalar, taken as it is."""
@@ -50,7 +57,10 @@ class Loss(Term):
 
 
 class FunctionLoss(Loss):
-    """A loss from a function with torch's convention, `f(logits, target, reduction="none")`."""
+    """A loss from a function with torch's convention, `f(logits, target, reduction="none")`.
+
+    An option `ignore_index` is also the term's own: without it no label may mean "not labelled".
+    """
 
     vectorizable: ClassVar[bool] = True
 
@@ -58,6 +68,11 @@ class FunctionLoss(Loss):
         super().__init__()
         self.function = function
         self.options = options
+
+    @property
+    def ignore_index(self) -> int | None:  # type: ignore[override]
+        """The option of that name."""
+        return self.options.get("ignore_index")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         return self.function(logits, target, reduction="none", **self.options)

@@ -54,7 +54,7 @@ class Trained(Predictor):
             targets = {**dict(module.named_parameters()), **dict(module.named_buffers())}
             for name, value in self.weights[network].items():
                 target = targets[name]
-                target.data = torch.tensor(np.asarray(value), dtype=torch.as_tensor(np.asarray(value)).dtype)
+                target.data = torch.tensor(np.asarray(value))
         return module.eval()
 
     def predict(self, x: Array, network: str = "model") -> dict[str, Array]:
@@ -79,10 +79,18 @@ def predict_with(module: nn.Module, x: Array) -> dict[str, Array]:
     dtype = first.dtype if first is not None else torch.get_default_dtype()
     device = first.device if first is not None else torch.device("cpu")
     for start in range(0, len(x), BATCH):
-        inputs = torch.as_tensor(np.ascontiguousarray(x[start : start + BATCH]), device=device)
-        output = module(inputs.to(dtype) if inputs.is_floating_point() else inputs)
-        parts.append(output_arrays(output))
+        parts.append(output_arrays(module(as_tensor(x[start : start + BATCH], dtype, device))))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def as_tensor(array: Array, dtype: torch.dtype, device: str | torch.device) -> torch.Tensor:
+    """How arrays become inputs and labels: floating ones in the given precision, all others as int64.
+
+    An array that may not be written (one of a file, say) is copied, because torch cannot protect it.
+    """
+    array = np.ascontiguousarray(array)
+    tensor = torch.as_tensor(array if array.flags.writeable else array.copy())
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else torch.int64)
 
 
 def output_arrays(output: Output | torch.Tensor) -> dict[str, Array]:

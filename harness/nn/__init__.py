@@ -1,4 +1,7 @@
-"""Networks and layers that any recipe can use; all of them can be stacked over seeds. Names load on first use."""
+"""Networks and layers that any recipe can use, and random numbers for layers of one's own; all can be stacked over seeds.
+
+Names load on first use.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,19 @@ if TYPE_CHECKING:
     from harness.nn.dropout import Dropout as Dropout
     from harness.nn.mlp import MLP as MLP
     from harness.nn.noise import GaussianNoise as GaussianNoise
+    from harness.nn.random import RandomModule as RandomModule
+    from harness.nn.random import mix as mix
+    from harness.nn.random import normal as normal
+    from harness.nn.random import uniform as uniform
 
-_HOME = {"CNN": "cnn", "Dropout": "dropout", "GaussianNoise": "noise", "MLP": "mlp"}
-__all__ = ["CNN", "MLP", "Dropout", "GaussianNoise"]
+_HOME = {
+    "CNN": "cnn",
+    "Dropout": "dropout",
+    "GaussianNoise": "noise",
+    "MLP": "mlp",
+    **dict.fromkeys(("RandomModule", "mix", "normal", "uniform"), "random"),
+}
+__all__ = ["CNN", "MLP", "Dropout", "GaussianNoise", "RandomModule", "mix", "normal", "uniform"]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,8 +34,11 @@ def _right(x: Tensor, bits: int) -> Tensor:
 
 
 def mix(key: Tensor, value: Tensor | int) -> Tensor:
-    """A new key from a key and a number (the finalizer of splitmix64); keys of different numbers are unrelated."""
-    z = key + (value * signed(_GOLDEN) if isinstance(value, Tensor) else signed(value * _GOLDEN))
+    """A new key from a key and a number: splitmix64 seeded with `key`, number `value` of its sequence from 0.
+
+    Keys of different numbers are unrelated. Key 0 is as good as any other: the sequence starts one step from its seed.
+    """
+    z = key + ((value + 1) * signed(_GOLDEN) if isinstance(value, Tensor) else signed((value + 1) * _GOLDEN))
     z = (z ^ _right(z, 30)) * signed(0xBF58476D1CE4E5B9)
     z = (z ^ _right(z, 27)) * signed(0x94D049BB133111EB)
     return z ^ _right(z, 31)

@@ -1,7 +1,7 @@
 """A study, its groups and trials."""
 
-from harness.study.groups import Group, Plan
+from harness.study.groups import Group, Plan, join
 from harness.study.planner import plan
 from harness.study.spec import Study
 
-__all__ = ["Group", "Plan", "Study", "plan"]
+__all__ = ["Group", "Plan", "Study", "join", "plan"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.code.canonical import canonical
 from harness.describe.description import MethodDescription, TaskDescription
+from harness.errors import HarnessError
 from harness.part import Need, Part
 from harness.study.spec import Study
 
@@ -82,10 +83,6 @@ class Plan:
         return self.spec.name
 
     @property
-    def timeout(self) -> float | None:
-        return self.spec.timeout
-
-    @property
     def memory_bytes(self) -> int | None:
         return self.spec.memory
 
@@ -97,3 +94,36 @@ class Plan:
     def trials(self) -> int:
         """Number of trials, whether or not a store has them already."""
         return sum(len(group.seeds) for group in self.groups)
+
+
+def join(plans: Sequence[Plan]) -> Plan:
+    """Several studies as one; a trial that more than one asks for is run once.
+
+    Raises:
+        HarnessError: the studies differ in a setting that holds for a whole run.
+    """
+    first = plans[0]
+    for setting in ("executor", "jobs", "memory", "referee_timeout"):
+        values = {getattr(one.spec, setting) for one in plans}
+        if len(values) > 1:
+            raise HarnessError(f"studies that run together must agree on {setting}: {', '.join(map(str, values))}")
+    names = dict.fromkeys(one.study for one in plans)
+    groups: dict[str, Group] = {}
+    for group in (group for one in plans for group in one.groups):
+        known = groups.get(group.digest)
+        if known is None or (set(known.seeds) < set(group.seeds)) or (known.baseline and not group.baseline):
+            groups[group.digest] = group
+
+    def records(kind: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple({canonical(record): record for one in plans for record in getattr(one, kind)}.values())
+
+    return Plan(
+        spec=replace(first.spec, name="+".join(names), against=tuple({a for one in plans for a in one.spec.against})),
+        groups=tuple(groups.values()),
+        skipped=tuple(dict.fromkeys(note for one in plans for note in one.skipped)),
+        tasks={name: about for one in plans for name, about in one.tasks.items()},
+        methods={name: about for one in plans for name, about in one.methods.items()},
+        task_records=records("task_records"),
+        method_records=records("method_records"),
+        paper_records=records("paper_records"),
+    )

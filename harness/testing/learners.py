@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +13,16 @@ from harness.interfaces.learner import Learner
 from harness.interfaces.problem import Problem
 from harness.interfaces.trained import Predictor
 from harness.testing.base import MethodContract
-from harness.testing.toys import bench, same, toy_problem, toy_recipe
+from harness.testing.toys import bench, build_artifacts, same, toy_problem, toy_recipe
+
+SEEDS = (0, 1, 2)
 
 
 class LearnerContract(MethodContract):
     """For `Learner`: whoever owns the loop.
 
-    Override `problem` and `recipe` where the learner needs another kind of problem than the toy classification.
+    Override `problem` and `recipe` where the learner needs another kind of problem than the toy classification, and
+    `artifacts` where it reads what the task has built.
     """
 
     def problem(self, seed: int) -> Problem:
@@ -27,16 +33,28 @@ class LearnerContract(MethodContract):
         """What the task would offer as its own way of training."""
         return toy_recipe(problem)
 
+    def artifacts(self, problem: Problem) -> dict[str, Callable[..., Any]]:
+        """What `context.artifact` can give: name -> builder `f(problem, context) -> {name: array}`.
+
+        By default those that the method itself declares; add those of the task that it is made for.
+        """
+        return dict(self.method.artifacts)
+
     def predictions(self) -> list[Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            return self._predictions(build_artifacts(self.artifacts, SEEDS, self.problem, Path(folder)))
+
+    def _predictions(self, files: dict[int, dict[str, str]]) -> list[Any]:
         def prepare(context: Any) -> None:
             context.recipe = self.recipe(context.problem)
+            context._artifacts = files[context._seed]
 
         def work(context: Any) -> Any:
             predictor = self.make().fit(context.problem, context)
             assert isinstance(predictor, Predictor)
             return predictor.predict(context.problem.inputs["test"])
 
-        return bench(work, problem=self.problem, prepare=prepare)
+        return bench(work, SEEDS, problem=self.problem, prepare=prepare)
 
     def test_implements_its_interface(self) -> None:
         assert issubclass(self.method, Learner)

@@ -17,22 +17,35 @@ from harness.testing.toys import CLASSES, bench, distance, same, toy_recipe
 TOLERANCE = 1e-9
 
 
+def _weights(method: Any, mapping: str = "loop", precision: str = "float32") -> list[Any]:
+    """Weights after training the toy recipe with a method, or without any, for three seeds."""
+
+    def work(context: Any) -> Any:
+        recipe = toy_recipe(context.problem)
+        trained = context.train(recipe if method is None else method.configure(recipe, context))
+        return {name: np.asarray(value) for name, value in trained.weights["model"].items()}
+
+    return bench(work, (0, 1, 2), mapping, precision)
+
+
 class RecipeStageContract(MethodContract):
-    """What holds for every stage that turns a recipe into a recipe."""
+    """What holds for every stage that turns a recipe into a recipe.
+
+    Attributes:
+        off: parameters that switch the method off, or None where it cannot be. Switched off, it must train the toy
+            recipe (cross-entropy; SGD with momentum 0.9) to the same weights as without it, bit for bit.
+    """
 
     base: ClassVar[type]
+    off: ClassVar[dict[str, Any] | None] = None
 
-    def trained(
-        self, mapping: str = "loop", precision: str = "float32", seeds: tuple[int, ...] = (0, 1, 2)
-    ) -> list[Any]:
+    def trained(self, mapping: str = "loop", precision: str = "float32") -> list[Any]:
         """Weights after a toy training, one dict a seed."""
+        return _weights(self.make(), mapping, precision)
 
-        def work(context: Any) -> Any:
-            recipe = self.make().configure(toy_recipe(context.problem), context)
-            trained = context.train(recipe)
-            return {name: np.asarray(value) for name, value in trained.weights["model"].items()}
-
-        return bench(work, seeds, mapping, precision)
+    def mappings(self) -> tuple[str, ...]:
+        """The mappings under which a method that is switched off equals its baseline bit for bit."""
+        return ("loop", "vmap") if self.method.vectorizable else ("loop",)
 
     def test_implements_its_interface(self) -> None:
         assert issubclass(self.method, self.base)
@@ -61,6 +74,14 @@ class RecipeStageContract(MethodContract):
             return
         stacked, looped = self.trained("vmap", "float64"), self.trained("loop", "float64")
         assert max(distance(a, b) for a, b in zip(stacked, looped, strict=True)) < TOLERANCE
+
+    def test_switched_off_it_equals_its_baseline_bit_for_bit(self) -> None:
+        if self.off is None:
+            return
+        for mapping in self.mappings():
+            baseline, off = _weights(None, mapping), _weights(self.method(**self.off), mapping)
+            furthest = max(distance(a, b) for a, b in zip(baseline, off, strict=True))
+            assert same(baseline, off), f"under {mapping}, weights differ by up to {furthest:g}"
 
     def test_global_random_state_is_left_alone(self) -> None:
         torch.manual_seed(7)
@@ -133,9 +154,17 @@ class RecipeChangeContract(RecipeStageContract):
 
 
 class GradientRuleContract(RecipeStageContract):
-    """For `GradientRule`: it returns a gradient of the right shape for every parameter."""
+    """For `GradientRule`: it returns a gradient of the right shape for every parameter.
+
+    Switched off, it is compared with its baseline under the mapping "loop" only: there both take the same gradient.
+    A stacked program differentiates the sum of all seeds' losses if there is no rule, and one seed's loss inside the
+    mapped function if there is one; the same derivative, summed in another order, differs in its last bits.
+    """
 
     base = GradientRule
+
+    def mappings(self) -> tuple[str, ...]:
+        return ("loop",)
 
     def test_returns_a_gradient_for_every_parameter(self) -> None:
         parameters = {"model.a": torch.ones(2, 3), "model.b": torch.ones(4)}

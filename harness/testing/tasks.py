@@ -15,7 +15,7 @@ from harness.execution.referee import entries
 from harness.interfaces.pipeline import Pipeline
 from harness.interfaces.problem import Problem
 from harness.interfaces.task import BaseTask
-from harness.testing.toys import bench, same
+from harness.testing.toys import bench, build_artifacts, same
 
 
 class TaskContract:
@@ -49,7 +49,9 @@ class TaskContract:
                 edit(hidden)
 
         with tempfile.TemporaryDirectory() as folder:
-            files = self._artifacts(task, problems, Path(folder))
+            files = build_artifacts(
+                lambda problem: task.artifacts, self.seeds, problems.__getitem__, Path(folder), "auto"
+            )
 
             def prepare(context: TrialContext) -> None:
                 context._artifacts = files[context._seed]
@@ -59,18 +61,6 @@ class TaskContract:
                 return {name: np.asarray(value) for name, value in outputs.items()}
 
             return bench(work, self.seeds, "auto", problem=problems.__getitem__, prepare=prepare)
-
-    def _artifacts(self, task: BaseTask, problems: dict[int, Problem], folder: Path) -> dict[int, dict[str, str]]:
-        files: dict[int, dict[str, str]] = {seed: {} for seed in self.seeds}
-        for name, builder in task.artifacts.items():
-
-            def build(context: TrialContext, builder: Callable[..., Any] = builder) -> Any:
-                return builder(context.problem, context)
-
-            built = bench(build, self.seeds, "auto", problem=problems.__getitem__)
-            for seed, arrays in zip(self.seeds, built, strict=True):
-                files[seed][name] = wire.save(folder / f"{name}-{seed}.safetensors", arrays)
-        return files
 
     def test_implements_its_interface(self) -> None:
         assert issubclass(self.task, BaseTask)
@@ -86,9 +76,13 @@ class TaskContract:
     def test_prepare_is_deterministic_and_differs_by_seed(self) -> None:
         task = self.make()
 
-        def arrays(seed: int) -> tuple[Any, Any]:
+        def arrays(seed: int) -> tuple[Any, ...]:
             problem, hidden = task.prepare(self.scale, seed)
-            return {name: (split.x, split.y) for name, split in problem.splits.items() if split.y is not None}, hidden
+            splits = {
+                name: (split.x, () if split.y is None else split.y, dict(split.extra))
+                for name, split in problem.splits.items()
+            }
+            return splits, dict(problem.inputs), hidden
 
         assert same(arrays(self.seeds[0]), arrays(self.seeds[0]))
         assert not same(arrays(self.seeds[0]), arrays(self.seeds[1]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from harness.execution import wire
 from harness.execution.baton import take_turns
 from harness.execution.context import TrialContext
 from harness.interfaces.budget import Budget
@@ -59,6 +61,8 @@ def bench(
 ) -> list[Any]:
     """What `work(context)` returns for each seed, run as a group is: taking turns, training together.
 
+    Torch uses one thread meanwhile: the arrays are too small to share, and two test processes would fight for cores.
+
     Raises:
         the first seed's error, if one raised.
     """
@@ -72,13 +76,43 @@ def bench(
 
         return trial
 
-    turns = take_turns(
-        seeds, [body(seed) for seed in seeds], lambda requests: train(requests, mapping, "cpu", precision)
-    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        turns = take_turns(
+            seeds, [body(seed) for seed in seeds], lambda requests: train(requests, mapping, "cpu", precision)
+        )
+    finally:
+        torch.set_num_threads(threads)
     for turn in turns:
         if turn.error is not None:
             raise turn.error
     return [turn.value for turn in turns]
+
+
+def build_artifacts(
+    builders: Callable[[Problem], Mapping[str, Callable[..., Any]]],
+    seeds: Sequence[int],
+    problem: Callable[[int], Problem],
+    folder: Path,
+    mapping: str = "loop",
+) -> dict[int, dict[str, str]]:
+    """Artifacts as a study builds them: for each seed, name -> file below `folder`.
+
+    Args:
+        builders: problem -> name -> `f(problem, context) -> {name: array}`; every seed has the same names.
+    """
+
+    def build(context: TrialContext) -> dict[str, dict[str, Any]]:
+        return {name: builder(context.problem, context) for name, builder in builders(context.problem).items()}
+
+    files: dict[int, dict[str, str]] = {}
+    for seed, built in zip(seeds, bench(build, seeds, mapping, problem=problem), strict=True):
+        files[seed] = {
+            name: wire.save(folder / f"{position}-{seed}.safetensors", arrays)
+            for position, (name, arrays) in enumerate(built.items())
+        }
+    return files
 
 
 def same(left: Any, right: Any) -> bool:

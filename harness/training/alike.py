@@ -83,7 +83,7 @@ def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _source(source: Any) -> tuple[Any, ...]:
     labels = None if source.y is None else (np.shape(source.y), np.asarray(source.y).dtype)
     index = None if source.index is None else len(source.index)
-    return np.shape(source.x), np.asarray(source.x).dtype, labels, index, source.batch, source.drop_last
+    return np.shape(source.x), np.asarray(source.x).dtype, labels, index, source.batch, source.drop_last, source.view
 
 
 def _same(a: Any, b: Any, depth: int = 0) -> bool:

@@ -28,6 +28,8 @@ def check_recipe(recipe: Recipe) -> None:
     for name, source in recipe.sources.items():
         if source.batch < 1:
             raise HarnessError(f"source '{name}' has batch {source.batch}; it must be at least 1")
+        if source.view and source.view not in recipe.views:
+            raise UnknownName(f"view of source '{name}'", source.view, recipe.views)
     for name in recipe.weights:
         if name not in recipe.terms:
             raise UnknownName("term in the weights of a recipe", name, recipe.terms)
@@ -55,29 +57,37 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def check_labels(recipe: Recipe, session: Session, position: int) -> None:
-    """Integer labels of a loss must be classes that the model has logits for.
+    """Integer labels must be classes that the model has logits for, for every term in the role of a loss.
+
+    A term may allow one other label for examples that are not labelled (`Term.ignore_index`).
 
     Raises:
-        HarnessError: one is outside, names the term.
+        HarnessError: one is outside; names the term.
     """
-    losses = [(name, term) for name, term in recipe.terms.items() if isinstance(term, Loss)]
-    if not losses:
+    losses = [(name, term) for name, term in recipe.terms.items() if isinstance(term, Loss) or term.role == "loss"]
+    if not losses or "labelled" not in recipe.sources:
         return
     source = recipe.sources["labelled"]
-    name, term = losses[0]
+    for name, term in losses:
+        if source.y is None and isinstance(term, Loss):
+            raise HarnessError(f"term '{name}' ({type(term).__name__}) needs labels; source 'labelled' has none")
     if source.y is None:
-        raise HarnessError(f"term '{name}' ({type(term).__name__}) needs labels; source 'labelled' has none")
+        return
     labels = np.asarray(source.y if source.index is None else source.y[source.index])
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
         return
     from harness.training.view import evaluate
 
     with torch.no_grad():
         x = session.feeds["labelled"].whole(position, 0, min(2, source.examples))["x"]
         classes = evaluate(session, position, x, "model").logits.shape[-1]
-    used = labels[labels != -100]  # torch's mark for "not labelled"
-    if classes > 1 and len(used) and (used.min() < 0 or used.max() >= classes):
-        raise HarnessError(
-            f"term '{name}' ({type(term).__name__}): labels reach from {used.min()} to {used.max()}, "
-            f"but the model has {classes} logits"
-        )
+    if classes <= 1:
+        return
+    present = np.unique(labels)
+    for name, term in losses:
+        used = present if term.ignore_index is None else present[present != term.ignore_index]
+        if len(used) and (used[0] < 0 or used[-1] >= classes):
+            raise HarnessError(
+                f"term '{name}' ({type(term).__name__}): labels reach from {used[0]} to {used[-1]}, "
+                f"but the model has {classes} logits"
+            )

@@ -12,13 +12,7 @@ from harness import streams
 from harness.errors import HarnessError
 from harness.interfaces.problem import Array
 from harness.interfaces.recipe import Source
-
-
-def as_tensor(array: Array, dtype: torch.dtype, device: str) -> Tensor:
-    """Floating arrays in the precision of training, all others as int64."""
-    array = np.ascontiguousarray(array)
-    tensor = torch.as_tensor(array if array.flags.writeable else array.copy())
-    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else torch.int64)
+from harness.interfaces.trained import as_tensor
 
 
 class Feed:

@@ -118,10 +118,11 @@ class Evaluation(Step):
         return self.batch[name]
 
     def output(self, network: str = "model", source: str = "labelled", view: str = "") -> Output:
+        batch = self._source(source)
+        view = view or self._recipe.sources[source].view
         asked = (network, source, view)
         if asked not in self._outputs:
-            x = self.view(view, source) if view else self._source(source).x
-            self._outputs[asked] = self.forward(x, network)
+            self._outputs[asked] = self.forward(self.view(view, source) if view else batch.x, network)
         return self._outputs[asked]
 
     def forward(self, x: Tensor, network: str = "model") -> Output:

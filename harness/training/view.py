@@ -14,8 +14,7 @@ from harness.errors import HarnessError, UnknownName
 from harness.interfaces.problem import Array
 from harness.interfaces.step import Output, SeedView
 from harness.interfaces.term import Loss
-from harness.interfaces.trained import BATCH, output_arrays
-from harness.training.feed import as_tensor
+from harness.interfaces.trained import BATCH, as_tensor, output_arrays
 from harness.training.program import Evaluation, FunctionalCaller, Moment, as_output
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What every loss of this package checks: its parameters once, shapes at every call, values never.
+"""What every loss of this package checks: words among its parameters once, shapes at every call, values never.
 
 Whether labels lie in range is checked on the host before training; a look at the values here would wait for the
 device at every step and would not work in a stacked program.
@@ -6,27 +6,9 @@ device at every step and would not work in a stacked program.
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from harness import HarnessError
-
-
-def number(
-    method: str, name: str, value: float, low: float = -math.inf, high: float = math.inf, *, above: bool = False
-) -> float:
-    """`value` as a float, if it is a finite number with low <= value <= high (low < value with `above`)."""
-    given = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if given and (low < value if above else low <= value) and value <= high:
-        return float(value)
-    bounds = []
-    if low > -math.inf:
-        bounds.append(f"{'>' if above else '>='} {low:g}")
-    if high < math.inf:
-        bounds.append(f"<= {high:g}")
-    accepted = " ".join(["a finite number", " and ".join(bounds)]).strip()
-    raise HarnessError(f"{method}: {name} = {value!r} is not accepted: {accepted}")
 
 
 def choice(method: str, name: str, value: str, accepted: tuple[str, ...]) -> str:

@@ -19,9 +19,6 @@ class CrossEntropy(Loss):
 
     vectorizable: ClassVar[bool] = True
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         hard("cross-entropy", logits, target)
         return F.cross_entropy(logits, target, reduction="none")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from harness_losses.checks import number
+from harness import checked_number
 from harness_losses.true_class import TrueClassLoss
 
 
@@ -29,7 +29,7 @@ class GCE(TrueClassLoss):
 
     def __init__(self, q: float = 0.7) -> None:
         super().__init__()
-        self.q = number("gce", "q", q, 0, 1)
+        self.q = checked_number("gce", "q", q, 0, 1)
 
     def of_log_probability(self, log_p: Tensor) -> Tensor:
         if self.q == 0:
@@ -45,9 +45,6 @@ class MAE(TrueClassLoss):
     """
 
     name: ClassVar[str] = "mae"
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def of_log_probability(self, log_p: Tensor) -> Tensor:
         return -torch.expm1(log_p)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import Loss
-from harness_losses.checks import hard, number
+from harness import Loss, checked_number
+from harness_losses.checks import hard
 
 
 class LabelSmoothing(Loss):
@@ -27,7 +27,7 @@ class LabelSmoothing(Loss):
 
     def __init__(self, smoothing: float = 0.1) -> None:
         super().__init__()
-        self.smoothing = number("label-smoothing", "smoothing", smoothing, 0, 1)
+        self.smoothing = checked_number("label-smoothing", "smoothing", smoothing, 0, 1)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         hard("label-smoothing", logits, target)

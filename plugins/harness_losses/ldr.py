@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import HarnessError, Loss, PerExample, Term
-from harness_losses.checks import choice, number, only_hard
+from harness import HarnessError, Loss, PerExample, Term, checked_number
+from harness_losses.checks import choice, only_hard
 
 if TYPE_CHECKING:
     from harness import Context, Recipe, Step
@@ -41,8 +41,8 @@ class LDRKL(Loss):
 
     def __init__(self, lam: float = 10.0, margin: float = 0.1, normalize: Normalization = "softplus") -> None:
         super().__init__()
-        self.lam = number("ldr-kl", "lam", lam, 0, above=True)
-        self.margin = number("ldr-kl", "margin", margin, 0)
+        self.lam = checked_number("ldr-kl", "lam", lam, 0, low_open=True)
+        self.margin = checked_number("ldr-kl", "margin", margin, 0)
         self.normalize = choice("ldr-kl", "normalize", normalize, _NORMALIZATIONS)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
@@ -77,9 +77,9 @@ class ALDRKL(Term):
         self, lam: float = 10.0, alpha: float = 2.0, margin: float = 0.1, normalize: Normalization = "l1"
     ) -> None:
         super().__init__()
-        self.lam = number("aldr-kl", "lam", lam, 0, above=True)
-        self.alpha = number("aldr-kl", "alpha", alpha, 1, above=True)
-        self.margin = number("aldr-kl", "margin", margin, 0)
+        self.lam = checked_number("aldr-kl", "lam", lam, 0, low_open=True)
+        self.alpha = checked_number("aldr-kl", "alpha", alpha, 1, low_open=True)
+        self.margin = checked_number("aldr-kl", "margin", margin, 0)
         self.normalize = choice("aldr-kl", "normalize", normalize, _NORMALIZATIONS)
 
     def configure(self, recipe: Recipe, context: Context) -> Recipe:

@@ -24,11 +24,12 @@ from harness import (
     Split,
     StepDecay,
     TaskMetric,
+    checked_number,
 )
 from harness.data import digits, other_classes, pair_noise, stratified_split, symmetric_noise
 from harness.nn import MLP
 from harness.streams import random
-from harness_losses.checks import choice, number
+from harness_losses.checks import choice
 
 Array = np.ndarray[Any, Any]
 CLASSES = 10
@@ -91,7 +92,7 @@ class NoisyLabelsDigits(BaseTask):
         regime: Literal["R1", "R2"] = "R1",
     ) -> None:
         self.kind = choice("noisy-labels-digits", "kind", kind, ("symmetric", "pair"))
-        self.noise = number("noisy-labels-digits", "noise", noise, 0, 1)
+        self.noise = checked_number("noisy-labels-digits", "noise", noise, 0, 1)
         self.regime = choice("noisy-labels-digits", "regime", regime, ("R1", "R2"))
 
     def budget(self, scale: str) -> Budget:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import HarnessError, Output
-from harness.nn.random import RandomModule, uniform
+from harness.nn import RandomModule, uniform
 
 OPERATIONS = ("none", "skip", "conv1x1", "conv3x3", "avgpool3x3")
 EDGES = 3

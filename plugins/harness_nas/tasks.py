@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness import BaseTask, Context, HarnessError, Pipeline, Problem, Split, TaskMetric, Trained
+from harness import BaseTask, Context, Pipeline, Problem, Split, TaskMetric, Trained, checked_number
 from harness.data import digits, stratified_split, symmetric_noise
 from harness.streams import random
 from harness_nas.cell import EDGES, OPERATIONS
@@ -67,9 +67,7 @@ class SupernetCellDigits(BaseTask):
     artifacts: ClassVar[Mapping[str, Callable[..., Any]]] = {"supernet": build_supernet}
 
     def __init__(self, noise: float = 0.2) -> None:
-        if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < 1:
-            raise HarnessError(f"noise of supernet-cell-digits must be a number in [0, 1); given {noise!r}")
-        self.noise = float(noise)
+        self.noise = checked_number("supernet-cell-digits", "noise", noise, 0, 1, high_open=True)
 
     def prepare(self, scale: str, seed: int) -> tuple[Problem, Arrays]:
         size = SIZES[scale]

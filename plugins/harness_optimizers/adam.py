@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from harness_optimizers.exchange import ExchangeOptimizer, number
+from harness import checked_number
+from harness_optimizers.exchange import ExchangeOptimizer
 
 
 class Adam(ExchangeOptimizer):
@@ -36,9 +37,9 @@ class Adam(ExchangeOptimizer):
     ) -> None:
         super().__init__(lr, weight_decay)
         method = type(self).__name__.lower()
-        self.beta1 = number(method, "beta1", beta1, 0, 1)
-        self.beta2 = number(method, "beta2", beta2, 0, 1)
-        self.eps = number(method, "eps", eps, above=True)
+        self.beta1 = checked_number(method, "beta1", beta1, 0, 1, high_open=True)
+        self.beta2 = checked_number(method, "beta2", beta2, 0, 1, high_open=True)
+        self.eps = checked_number(method, "eps", eps, 0, low_open=True)
 
     def options(self) -> dict[str, Any]:
         return {"betas": (self.beta1, self.beta2), "eps": self.eps}

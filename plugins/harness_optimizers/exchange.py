@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch.optim import Optimizer as TorchOptimizer
 
-from harness import HarnessError, Optimizer, RecipeChange
+from harness import Optimizer, RecipeChange, checked_number
 
 if TYPE_CHECKING:
     from harness import Context, Recipe
@@ -35,8 +34,8 @@ class ExchangeOptimizer(RecipeChange):
 
     def __init__(self, lr: float | None, weight_decay: float | None) -> None:
         method = type(self).__name__.lower()
-        self.lr = None if lr is None else number(method, "lr", lr, above=True)
-        self.weight_decay = None if weight_decay is None else number(method, "weight_decay", weight_decay)
+        self.lr = None if lr is None else checked_number(method, "lr", lr, 0, low_open=True)
+        self.weight_decay = None if weight_decay is None else checked_number(method, "weight_decay", weight_decay, 0)
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
@@ -52,14 +51,3 @@ class ExchangeOptimizer(RecipeChange):
             lr = own.options.get("lr", self.usual_lr) if own.factory in self.family else self.usual_lr
         decay = own.options.get("weight_decay", 0.0) if self.weight_decay is None else self.weight_decay
         return Optimizer(self.factory, {"lr": lr, "weight_decay": decay, **self.options()}, elementwise=True)
-
-
-def number(
-    method: str, name: str, value: float, low: float = 0.0, below: float = math.inf, *, above: bool = False
-) -> float:
-    """`value` as a float, if it is a finite number with low <= value < below (low < value with `above`)."""
-    given = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if given and (low < value if above else low <= value) and value < below:
-        return float(value)
-    bound = f"{'>' if above else '>='} {low:g}" + (f" and < {below:g}" if below < math.inf else "")
-    raise HarnessError(f"{method}: {name} = {value!r} is not accepted: a finite number {bound}")

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from harness import HarnessError
-from harness_optimizers.exchange import ExchangeOptimizer, number
+from harness import HarnessError, checked_number
+from harness_optimizers.exchange import ExchangeOptimizer
 
 
 class SGD(ExchangeOptimizer):
@@ -38,7 +38,7 @@ class SGD(ExchangeOptimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(lr, weight_decay)
-        self.momentum = number("sgd", "momentum", momentum, 0, 1)
+        self.momentum = checked_number("sgd", "momentum", momentum, 0, 1, high_open=True)
         if nesterov not in (True, False) or (nesterov and self.momentum == 0):
             raise HarnessError(f"sgd: nesterov = {nesterov!r} is not accepted: true (with momentum > 0) or false")
         self.nesterov = bool(nesterov)

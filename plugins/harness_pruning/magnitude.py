@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import HarnessError, Transform
+from harness import HarnessError, Transform, checked_number
 from harness_pruning.masks import Array, cut, prunable
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ class OneShot(Transform):
     """
 
     def __init__(self, sparsity: float | None = None, fine_tune_steps: int | None = None) -> None:
-        if sparsity is not None:
-            check_sparsity(sparsity)
         check_steps(fine_tune_steps)
-        self.sparsity = sparsity
+        self.sparsity = None if sparsity is None else checked_number("pruning", "sparsity", sparsity, 0, 1)
         self.fine_tune_steps = fine_tune_steps
 
     @abstractmethod
@@ -100,14 +98,7 @@ def sparsity_of(sparsity: float | None, problem: Problem) -> float:
         return sparsity
     if "sparsity" not in problem.info:
         raise HarnessError("the task sets no sparsity: give the pruner its own, one-shot-magnitude[sparsity=0.5]")
-    return check_sparsity(problem.info["sparsity"])
-
-
-def check_sparsity(sparsity: float) -> float:
-    """`sparsity` if it is a number from 0 to 1, else an error."""
-    if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 <= sparsity <= 1:
-        raise HarnessError(f"sparsity must be a number from 0 to 1; given {sparsity!r}")
-    return float(sparsity)
+    return checked_number("pruning", "sparsity of the task", problem.info["sparsity"], 0, 1)
 
 
 def check_steps(steps: int | None) -> None:

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness import BaseTask, Context, Pipeline, Problem, Split, TaskMetric
+from harness import BaseTask, Context, Pipeline, Problem, Split, TaskMetric, checked_number
 from harness.data import digits, stratified_split
 from harness.streams import random
-from harness_pruning.magnitude import check_sparsity
 from harness_pruning.masks import Array, prunable
 from harness_pruning.models import base, build_base
 
@@ -66,7 +65,7 @@ class OneshotPruneDigits(BaseTask):
     artifacts: ClassVar[Mapping[str, Callable[..., Any]]] = {"base": build_base}
 
     def __init__(self, sparsity: float = 0.5) -> None:
-        self.sparsity = check_sparsity(sparsity)
+        self.sparsity = checked_number("oneshot-prune-digits", "sparsity", sparsity, 0, 1)
 
     def prepare(self, scale: str, seed: int) -> tuple[Problem, Arrays]:
         size = SIZES[scale]

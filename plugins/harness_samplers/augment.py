@@ -1,40 +1,34 @@
-"""Small shifts and pixel noise, drawn on a stream of their own."""
+"""Small shifts and pixel noise, as a view of a batch."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import Output
-from harness.nn import CNN
-from harness.nn.random import RandomModule, normal, uniform
+if TYPE_CHECKING:
+    from harness.interfaces.step import Draws
 
 
-class ShiftNoise(RandomModule):
-    """In training, moves every image by a whole number of pixels and adds normal noise; does nothing in evaluation.
+@dataclass(frozen=True)
+class ShiftNoise:
+    """A view: every image moves by a whole number of pixels and gets normal noise.
 
-    Args:
+    Attributes:
         pixels: largest shift along each axis; every shift up to it is equally likely, zeros come in at the border.
         std: standard deviation of the noise.
     """
 
-    vectorizable = True
+    pixels: int = 1
+    std: float = 0.05
 
-    def __init__(self, pixels: int = 1, std: float = 0.05) -> None:
-        super().__init__()
-        self.pixels = pixels
-        self.std = std
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        offsets = (uniform(self.next_key(), (2, x.shape[0]), x.dtype) * (2 * self.pixels + 1)).long()
-        noise = normal(self.next_key(), tuple(x.shape), x.dtype)
-        return shifted(x, offsets[0], offsets[1], self.pixels) + self.std * noise
-
-    def extra_repr(self) -> str:
-        return f"pixels={self.pixels}, std={self.std}"
+    def __call__(self, x: Tensor, draws: Draws) -> Tensor:
+        """Images (B, C, H, W) as they are seen this time."""
+        offsets = (draws.uniform((2, x.shape[0])) * (2 * self.pixels + 1)).long()
+        return shifted(x, offsets[0], offsets[1], self.pixels) + self.std * draws.normal(tuple(x.shape))
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, pixels: int) -> Tensor:
@@ -49,16 +43,3 @@ def shifted(x: Tensor, down: Tensor, right: Tensor, pixels: int) -> Tensor:
     channels = x.shape[1]
     taken = padded.gather(2, rows[:, None, :, None].expand(-1, channels, -1, padded.shape[-1]))
     return taken.gather(3, columns[:, None, None, :].expand(-1, channels, height, -1))
-
-
-class AugmentedCNN(CNN):
-    """A `harness.nn.CNN` that looks at its inputs through `ShiftNoise` in training; the same parameters by name."""
-
-    def __init__(
-        self, channels_in: int, widths: tuple[int, ...], classes: int, pixels: int = 1, std: float = 0.05
-    ) -> None:
-        super().__init__(channels_in, widths, classes)
-        self.augment = ShiftNoise(pixels, std)
-
-    def forward(self, x: Tensor) -> Output:
-        return super().forward(self.augment(x))

@@ -23,10 +23,12 @@ from harness import (
     Source,
     Split,
     TaskMetric,
+    checked_number,
 )
 from harness.data import digits, longtail_counts, take_per_class
+from harness.nn import CNN
 from harness.streams import random
-from harness_samplers.augment import AugmentedCNN
+from harness_samplers.augment import ShiftNoise
 
 Array = np.ndarray[Any, Any]
 CLASSES = 10
@@ -68,13 +70,11 @@ class LongtailDigits(BaseTask):
     tunable: ClassVar[dict[str, Any]] = {"lr": (5e-3, 0.5, "log")}
 
     def __init__(self, rho: float = 20.0, unlabelled: Literal["balanced", "long-tailed"] = "balanced") -> None:
-        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 1 <= rho < np.inf:
-            raise HarnessError(f"longtail-digits: rho = {rho!r} is not accepted: a finite number >= 1")
+        self.rho = checked_number("longtail-digits", "rho", rho, 1)
         if unlabelled not in ("balanced", "long-tailed"):
             raise HarnessError(
                 f"longtail-digits: unlabelled = {unlabelled!r} is not accepted: one of balanced, long-tailed"
             )
-        self.rho = float(rho)
         self.unlabelled = unlabelled
 
     def budget(self, scale: str) -> Budget:
@@ -115,11 +115,10 @@ class LongtailDigits(BaseTask):
         """Training with plain cross-entropy on the labelled images, from the visible data alone."""
         sgd = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
         return Recipe(
-            networks={
-                "model": Network(AugmentedCNN, {"channels_in": 1, "widths": (16, 32, 64), "classes": CLASSES}),
-            },
+            networks={"model": Network(CNN, {"channels_in": 1, "widths": (16, 32, 64), "classes": CLASSES})},
             # no short last batch: batch norm needs a batch of some size
-            sources={"labelled": Source(problem.train.x, problem.train.y, batch=BATCH, drop_last=True)},
+            sources={"labelled": Source(problem.train.x, problem.train.y, BATCH, drop_last=True, view="shifted")},
+            views={"shifted": ShiftNoise(pixels=1, std=0.05)},
             terms={"loss": FunctionLoss(F.cross_entropy)},
             optimizers=(("*", Optimizer(torch.optim.SGD, sgd, elementwise=True)),),
             schedule=Cosine(),

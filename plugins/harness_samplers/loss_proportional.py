@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from harness import HarnessError, RecipeChange, Weighted
+from harness import HarnessError, RecipeChange, Weighted, checked_number
 
 if TYPE_CHECKING:
     from harness import Context, Recipe, SeedView
@@ -37,12 +36,9 @@ class LossProportional(RecipeChange):
     space: ClassVar[dict[str, Any]] = {"tau": (0.1, 1.0), "unbiased": [False, True]}
 
     def __init__(self, tau: float = 0.5, unbiased: bool = False) -> None:
-        is_number = isinstance(tau, int | float) and not isinstance(tau, bool)
-        if not is_number or not math.isfinite(tau) or not 0 <= tau <= 1:
-            raise HarnessError(f"loss-proportional: tau = {tau!r} is not accepted: a number from 0 to 1")
+        self.tau = checked_number("loss-proportional", "tau", tau, 0, 1)
         if not isinstance(unbiased, bool):
             raise HarnessError(f"loss-proportional: unbiased = {unbiased!r} is not accepted: true or false")
-        self.tau = float(tau)
         self.unbiased = unbiased
 
     def configure(self, recipe: Recipe, context: Context) -> Recipe:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.results.maintenance import compact
-from harness.results.schema import schema
-from harness.results.store import Store
+from harness.storage.maintenance import compact
+from harness.storage.schema import schema
+from harness.storage.store import Store
 
 pytestmark = pytest.mark.slow
 TASKS, METHODS, TRIALS = 200, 400, 1_000_000
@@ -23,7 +23,7 @@ TASKS, METHODS, TRIALS = 200, 400, 1_000_000
 _MEASURE = """
 import json, resource, sys, time
 from harness.boards.plain import board
-from harness.results.store import Store
+from harness.storage.store import Store
 import duckdb, numpy, pandas, pyarrow.parquet, scipy.special
 best = sys.argv[2] == "best"
 start = time.perf_counter()

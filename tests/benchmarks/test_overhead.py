@@ -7,7 +7,7 @@ import pytest
 from harness.execution.driver import Choice, Piece, executor_named, run_plan
 from harness.execution.progress import Progress
 from harness.registry.registry import Registry
-from harness.results.store import Store
+from harness.storage.store import Store
 from harness.study.planner import Study, plan
 
 PLUGIN = '''
@@ -73,8 +73,7 @@ def test_isolated_group_in_a_warm_pool(benchmark, trivial, tmp_path):
     """Goal: under 40 ms a group of one trial, atomic write included."""
     from harness.execution.artifacts import Artifacts
     from harness.execution.executor import Processes
-    from harness.execution.flow import Flow, Settings
-    from harness.execution.isolation import Limits
+    from harness.execution.flow import Flow
     from harness.execution.rows import Provenance
 
     store = Store(tmp_path / "store")
@@ -85,7 +84,6 @@ def test_isolated_group_in_a_warm_pool(benchmark, trivial, tmp_path):
             executor,
             tmp_path / "run",
             Artifacts(tmp_path / "artifacts", executor),
-            Settings(Limits(60.0), Limits(60.0)),
             Provenance("benchmark", "processes", "cpu", "", "", ""),
             store.commit,
         )

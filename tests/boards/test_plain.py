@@ -16,8 +16,8 @@ from harness.boards.plain import board
 from harness.boards.render import render
 from harness.cli.board import board as command
 from harness.errors import HarnessError
-from harness.results.maintenance import compact
-from harness.results.store import Store
+from harness.storage.maintenance import compact
+from harness.storage.store import Store
 
 SEEDS = 8
 

@@ -49,7 +49,7 @@ def test_a_fault_is_the_row_of_its_seed(guess_the_mean, tmp_path, fault, stage, 
 
 
 def harness_connection(store):
-    from harness.results.store import Store
+    from harness.storage.store import Store
 
     return Store(store).connection()
 
@@ -98,7 +98,7 @@ def test_events_reach_a_plugin_and_its_faults_do_no_harm(guess_the_mean, tmp_pat
     from harness.execution.driver import executor_named, run_plan
     from harness.execution.progress import Progress
     from harness.registry.registry import Registry
-    from harness.results.store import Store
+    from harness.storage.store import Store
     from harness.study.planner import Study, plan
 
     class Reporter:

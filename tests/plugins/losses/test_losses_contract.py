@@ -14,14 +14,17 @@ from harness.testing import LossContract, TaskContract, TermContract
 
 class TestCrossEntropy(LossContract):
     method = CrossEntropy
+    off: ClassVar[dict[str, Any]] = {}
 
 
 class TestFocal(LossContract):
     method = Focal
+    off: ClassVar[dict[str, Any]] = {"gamma": 0.0}
 
 
 class TestGCE(LossContract):
     method = GCE
+    off: ClassVar[dict[str, Any]] = {"q": 0.0}
 
 
 class TestGCENearCrossEntropy(LossContract):
@@ -35,6 +38,7 @@ class TestMAE(LossContract):
 
 class TestLabelSmoothing(LossContract):
     method = LabelSmoothing
+    off: ClassVar[dict[str, Any]] = {"smoothing": 0.0}
 
 
 class TestLDRKL(LossContract):

@@ -161,7 +161,7 @@ def test_presets_are_settings(params: dict[str, Any]) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(HarnessError, match=r"noise = 1\.5 is not accepted"):
+    with pytest.raises(HarnessError, match=r"noise is 1\.5; expected a number from 0 to 1"):
         NoisyLabelsDigits(noise=1.5)
     with pytest.raises(HarnessError, match="one of symmetric, pair"):
         NoisyLabelsDigits(kind="asymmetric")  # type: ignore[arg-type]

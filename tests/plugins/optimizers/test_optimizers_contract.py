@@ -10,6 +10,7 @@ from harness.testing import RecipeChangeContract
 
 class TestSGD(RecipeChangeContract):
     method = SGD
+    off: ClassVar[dict[str, Any]] = {}
 
 
 class TestSGDNesterov(RecipeChangeContract):

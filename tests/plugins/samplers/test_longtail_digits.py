@@ -100,7 +100,7 @@ def test_presets_are_settings(params: dict[str, Any]) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(HarnessError, match=r"rho = 0\.5 is not accepted"):
+    with pytest.raises(HarnessError, match=r"rho is 0\.5; expected a number of at least 1"):
         LongtailDigits(rho=0.5)
     with pytest.raises(HarnessError, match="one of balanced, long-tailed"):
         LongtailDigits(unlabelled="none")  # type: ignore[arg-type]

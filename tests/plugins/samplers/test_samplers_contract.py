@@ -10,16 +10,12 @@ from harness.testing import RecipeChangeContract, TaskContract
 
 class TestLossProportional(RecipeChangeContract):
     method = LossProportional
+    off: ClassVar[dict[str, Any]] = {"tau": 0.0}
 
 
 class TestLossProportionalUnbiased(RecipeChangeContract):
     method = LossProportional
     params: ClassVar[dict[str, Any]] = {"tau": 0.9, "unbiased": True}
-
-
-class TestLossProportionalOff(RecipeChangeContract):
-    method = LossProportional
-    params: ClassVar[dict[str, Any]] = {"tau": 0.0}
 
 
 class TestLongtailDigits(TaskContract):

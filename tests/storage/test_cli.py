@@ -14,7 +14,7 @@ from harness.cli.export import export
 from harness.cli.sql import sql
 from harness.cli.store import store as store_group
 from harness.errors import HarnessError
-from harness.results.store import Store
+from harness.storage.store import Store
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.results import records
-from harness.results.parts import Listing, Part
-from harness.results.schema import COLUMNS, TRUST
+from harness.storage import records
+from harness.storage.parts import Listing, Part
+from harness.storage.schema import COLUMNS, TRUST
 
 if TYPE_CHECKING:
     import duckdb

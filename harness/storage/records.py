@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.results.files import write_atomic
+from harness.storage.files import write_atomic
 
 if TYPE_CHECKING:
     import pyarrow as pa

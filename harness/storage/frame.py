@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.results.store import Store
+from harness.storage.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

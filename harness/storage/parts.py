@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.results.files import TEMPORARY
-from harness.results.schema import REQUIRED, schema
+from harness.storage.files import TEMPORARY
+from harness.storage.schema import REQUIRED, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.results.files import staged
-from harness.results.store import Store
+from harness.storage.files import staged
+from harness.storage.store import Store
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -14,7 +14,7 @@ FORMATS = ("csv", "json", "parquet")
 def export(store: Store, form: str, out: str | Path) -> int:
     """Write the trials, one row each, to a file that appears whole or not at all.
 
-    csv has a column a metric (`harness.results.frame`), nested columns as JSON; json (one object a line) and parquet
+    csv has a column a metric (`harness.storage.frame`), nested columns as JSON; json (one object a line) and parquet
     keep the nesting.
 
     Returns:
@@ -41,8 +41,8 @@ def export(store: Store, form: str, out: str | Path) -> int:
 def _csv(store: Store, path: Path) -> int:
     import json
 
-    from harness.results.ask import plain_value
-    from harness.results.frame import frame
+    from harness.storage.ask import plain_value
+    from harness.storage.frame import frame
 
     rows = frame(store)
     for name in ("methods", "metrics", "floor", "curves"):
@@ -53,7 +53,7 @@ def _csv(store: Store, path: Path) -> int:
 
 
 def _copy(store: Store, form: str, path: Path) -> int:
-    from harness.results.views import quoted
+    from harness.storage.views import quoted
 
     with store.reading() as connection:
         connection.execute(

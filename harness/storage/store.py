@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError
-from harness.results import parts, records
-from harness.results.files import one_line, write_atomic
+from harness.storage import parts, records
+from harness.storage.files import one_line, write_atomic
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,10 +66,10 @@ class Store:
         """Write rows as one part that appears whole or not at all, and outlives a power cut; None when there are none.
 
         Raises:
-            ValueError: a row does not fit the schema (`harness.results.schema.table`).
+            ValueError: a row does not fit the schema (`harness.storage.schema.table`).
             HarnessError: the folder cannot be written.
         """
-        from harness.results.schema import table
+        from harness.storage.schema import table
 
         rows = list(rows)
         return self.commit_table(table(rows)) if rows else None
@@ -141,7 +141,7 @@ class Store:
         """
         import duckdb
 
-        from harness.results import views
+        from harness.storage import views
 
         spill = str(Path(tempfile.gettempdir()) / f"harness-duckdb-{os.getpid()}")
         settings: dict[str, Any] = {"threads": _threads(), "memory_limit": MEMORY, "temp_directory": spill}

@@ -17,10 +17,10 @@ import pytest
 from result_rows import TASK, count, row
 
 from harness.errors import HarnessError
-from harness.results.frame import frame
-from harness.results.maintenance import check, compact, import_rows
-from harness.results.schema import COLUMNS, schema, table
-from harness.results.store import Store
+from harness.storage.frame import frame
+from harness.storage.maintenance import check, compact, import_rows
+from harness.storage.schema import COLUMNS, schema, table
+from harness.storage.store import Store
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_confirmation_makes_old_rows_current(store: Store, compacted: bool) ->
 
 _WRITER = """
 import os, signal, sys
-from harness.results.store import Store
+from harness.storage.store import Store
 sys.path.insert(0, sys.argv[3])
 from result_rows import row
 real = os.replace
@@ -172,8 +172,8 @@ def test_kill_in_the_rename_leaves_all_or_nothing(store: Store, moment: str, row
 _COMPACTOR = """
 import os, signal, sys
 from pathlib import Path
-from harness.results.maintenance import compact
-from harness.results.store import Store
+from harness.storage.maintenance import compact
+from harness.storage.store import Store
 real, unlink, calls = os.replace, Path.unlink, []
 def strike(source, target):
     calls.append(target)

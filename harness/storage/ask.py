@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.results.store import Store
-from harness.results.views import VIEWS
+from harness.storage.store import Store
+from harness.storage.views import VIEWS
 
 if TYPE_CHECKING:
     import pyarrow as pa

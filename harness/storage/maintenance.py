@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.results import parts, records, views
-from harness.results.files import one_line, staged
-from harness.results.schema import COLUMNS, TRUST, schema
-from harness.results.store import Store, stamp
+from harness.storage import parts, records, views
+from harness.storage.files import one_line, staged
+from harness.storage.schema import COLUMNS, TRUST, schema
+from harness.storage.store import Store, stamp
 
 if TYPE_CHECKING:
     import duckdb
