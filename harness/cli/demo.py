@@ -40,7 +40,7 @@ def demo(store: str, jobs: int | None, quiet: bool) -> int:
     summary = run_plan(
         expanded,
         rows,
-        executor_named(expanded.spec.executor, expanded.spec.jobs or cores()),
+        executor_named(expanded.spec.executor, expanded.spec.jobs or cores(), registry),
         make_progress(quiet),
         events=registry.hooks,
     )

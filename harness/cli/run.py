@@ -79,7 +79,7 @@ def run(
     summary = run_plan(
         plan,
         rows,
-        executor_named(plan.spec.executor, plan.spec.jobs or cores()),
+        executor_named(plan.spec.executor, plan.spec.jobs or cores(), registry),
         make_progress(quiet or as_json),
         choice,
         registry.hooks,

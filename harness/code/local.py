@@ -37,7 +37,8 @@ def index_name(path: str | Path) -> str:
 
 
 def load_local(path: str | Path) -> ModuleType:
-    """Load a file or folder and return its index module. Loading the same place twice gives the same modules.
+    """Load a file or folder and return its index module. Loading the same place twice gives the same modules, unless
+    a file there has changed in between: then all are loaded anew.
 
     A folder is a package: its modules see each other through relative imports. A folder without `__init__.py` needs
     a `plugin.py`.
@@ -49,10 +50,11 @@ def load_local(path: str | Path) -> ModuleType:
     place = Path(path).resolve()
     name = module_name(place)
     present = sys.modules.get(name)
-    if present is None:
-        _execute(_spec(name, place), name)
-    elif getattr(present, "__harness_place__", None) != str(place):
+    if present is not None and getattr(present, "__harness_place__", None) != str(place):
         raise HarnessError(f"two plugins would both be loaded as {name}; rename one of them ({place})")
+    if present is None or getattr(present, "__harness_stamp__", None) != _stamp(place):
+        _forget(name)
+        _execute(_spec(name, place), name)
     index = index_name(place)
     return importlib.import_module(index)
 
@@ -77,12 +79,23 @@ def _execute(spec: ModuleSpec, name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     places = spec.submodule_search_locations
     module.__harness_place__ = places[0] if places else spec.origin  # type: ignore[attr-defined]
+    module.__harness_stamp__ = _stamp(Path(module.__harness_place__))  # type: ignore[attr-defined]
     sys.modules[name] = module
     if spec.loader is None:
         return
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
-            del sys.modules[loaded]
+        _forget(name)
         raise
+
+
+def _forget(name: str) -> None:
+    for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
+        del sys.modules[loaded]
+
+
+def _stamp(place: Path) -> tuple[str, ...]:
+    """What changes when a file of a plugin does."""
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    return tuple(f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in files)

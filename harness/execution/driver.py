@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnknownName
 from harness.execution.artifacts import Artifacts
 from harness.execution.environment import environment, revision
-from harness.execution.executor import Executor
+from harness.execution.executor import Executor, Inline, Processes, load
 from harness.execution.flow import Flow, Interrupted
 from harness.execution.progress import Progress
 from harness.execution.rows import Provenance, Row
 
 if TYPE_CHECKING:
+    from harness.registry import Registry
     from harness.storage.store import Store
     from harness.study.planner import Group, Plan
 
@@ -262,18 +263,23 @@ def _title(piece: Piece) -> str:
     return f"{group.task.name}[{group.variant}] {group.pipeline} x{len(piece.seeds)}"
 
 
-def executor_named(name: str, workers: int) -> Callable[[], Executor]:
-    """How to make an executor of the core by its name.
+def executor_named(name: str, workers: int, registry: Registry | None = None) -> Callable[[], Executor]:
+    """How to make an executor by its name: one of the core's, or one that a plugin of `registry` declares.
 
     Raises:
-        HarnessError: there is no such executor.
+        HarnessError: there is no such executor, or it cannot be loaded.
     """
-    from harness.errors import UnknownName
-    from harness.execution.executor import Inline, Processes
-
-    known: dict[str, type[Executor]] = {"inline": Inline, "processes": Processes}
-    if name not in known:
-        raise UnknownName("executor", name, known)
     if workers < 1:
         raise HarnessError(f"--jobs {workers}: at least 1 is needed")
-    return lambda: known[name](1 if name == "inline" else workers)
+    known: dict[str, type[Executor]] = {"inline": Inline, "processes": Processes}
+    declared = registry.executors if registry is not None else []
+    if name in known:
+        return lambda: known[name](workers)
+    if name not in {found.name for found in declared}:
+        raise UnknownName("executor", name, [*known, *(found.name for found in declared)])
+    target = str(next(one for one in declared if one.name == name).declaration.target)
+    try:
+        made = load(target)
+    except (ImportError, AttributeError) as error:
+        raise HarnessError(f"executor {name}: cannot load {target}: {error}") from error
+    return lambda: made(workers)  # type: ignore[no-any-return]

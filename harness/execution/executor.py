@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -43,7 +44,7 @@ class Executor(ABC):
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
         """An object made by `factory(**payload)` that answers calls to its methods."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (an executor without anything of its own to end needs none)
         """End everything that still runs."""
 
     def __enter__(self) -> Executor:
@@ -56,18 +57,21 @@ class Executor(ABC):
 class Inline(Executor):
     """Everything in the caller's process: for debugging, notebooks, and classes that cannot be imported elsewhere.
 
-    No limits hold here: a hang hangs, a crash ends the caller.
+    No limits hold here: a hang hangs, a crash ends the caller. One call at a time, however many workers are asked for.
     """
 
     name = "inline"
 
+    def __init__(self, workers: int = 1) -> None:
+        super().__init__(1)
+
     def submit(self, call: str, payload: Mapping[str, Any], limits: Limits) -> Future[Ending]:
         future: Future[Ending] = Future()
-        future.set_result(_attempt(lambda: _resolve(call)(dict(payload))))
+        future.set_result(_attempt(lambda: load(call)(dict(payload))))
         return future
 
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
-        return _InlineService(_resolve(factory)(**payload))
+        return _InlineService(load(factory)(**payload))
 
 
 class Processes(Executor):
@@ -118,8 +122,7 @@ def _attempt(work: Any) -> Ending:
     return ending
 
 
-def _resolve(target: str) -> Any:
-    import importlib
-
+def load(target: str) -> Any:
+    """The object that "package.module:name" names."""
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)

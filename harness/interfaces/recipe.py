@@ -194,7 +194,7 @@ class Recipe:
         return self.replace(networks={**self.networks, name: network})
 
     def with_optimizer(self, optimizer: Optimizer, selector: str = "*") -> Recipe:
-        """A copy in which `optimizer` takes the parameters that `selector` matches ("*": all, instead of the others)."""
+        """A copy where `optimizer` takes the parameters that `selector` matches ("*": all, instead of the others)."""
         kept = () if selector == "*" else self.optimizers
         return self.replace(optimizers=((selector, optimizer), *kept))
 

@@ -27,7 +27,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def predict(self, x: Array) -> dict[str, Array]:
-        """Predictions for inputs (n, ...): "logits" or "probabilities" (n, K) for classifiers, "value" for regressors."""
+        """Predictions for inputs (n, ...): "logits" or "probabilities" (n, K) of classifiers, "value" of regressors."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def checked_number(
         HarnessError: "focal: gamma is -1; expected a number of at least 0". True and false are no numbers.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    finite = is_number and math.isfinite(value)
+    finite = is_number and _is_finite(value)
     if (
         finite
         and (low is None or (low < value if low_open else low <= value))
@@ -39,6 +39,13 @@ def checked_number(
     article = "a finite number" if is_number and not finite else "a number"
     accepted = " ".join([article, _bounds(low, high, low_open, high_open)]).strip()
     raise HarnessError(f"{owner}: {name} is {_show(value)}; expected {accepted}")
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer or fraction beyond the range of floats
+        return False
 
 
 def _bounds(low: float | None, high: float | None, low_open: bool, high_open: bool) -> str:

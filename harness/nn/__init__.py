@@ -1,4 +1,4 @@
-"""Networks and layers that any recipe can use, and random numbers for layers of one's own; all can be stacked over seeds.
+"""Networks and layers for any recipe, and random numbers for layers of one's own; all can be stacked over seeds.
 
 Names load on first use.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,15 +18,20 @@ from harness.testing.toys import CLASSES, bench, distance, same, toy_recipe
 TOLERANCE = 1e-9
 
 
-def _weights(method: Any, mapping: str = "loop", precision: str = "float32") -> list[Any]:
-    """Weights after training the toy recipe with a method, or without any, for three seeds."""
+def _weights(
+    make: Callable[[], Any] | None,
+    mapping: str = "loop",
+    precision: str = "float32",
+    seeds: tuple[int, ...] = (0, 1, 2),
+) -> list[Any]:
+    """Weights after training the toy recipe with a method of each seed's own, or without any."""
 
     def work(context: Any) -> Any:
         recipe = toy_recipe(context.problem)
-        trained = context.train(recipe if method is None else method.configure(recipe, context))
+        trained = context.train(recipe if make is None else make().configure(recipe, context))
         return {name: np.asarray(value) for name, value in trained.weights["model"].items()}
 
-    return bench(work, (0, 1, 2), mapping, precision)
+    return bench(work, seeds, mapping, precision)
 
 
 class RecipeStageContract(MethodContract):
@@ -39,9 +45,11 @@ class RecipeStageContract(MethodContract):
     base: ClassVar[type]
     off: ClassVar[dict[str, Any] | None] = None
 
-    def trained(self, mapping: str = "loop", precision: str = "float32") -> list[Any]:
+    def trained(
+        self, mapping: str = "loop", precision: str = "float32", seeds: tuple[int, ...] = (0, 1, 2)
+    ) -> list[Any]:
         """Weights after a toy training, one dict a seed."""
-        return _weights(self.make(), mapping, precision)
+        return _weights(self.make, mapping, precision, seeds)
 
     def mappings(self) -> tuple[str, ...]:
         """The mappings under which a method that is switched off equals its baseline bit for bit."""
@@ -76,12 +84,17 @@ class RecipeStageContract(MethodContract):
         assert max(distance(a, b) for a, b in zip(stacked, looped, strict=True)) < TOLERANCE
 
     def test_switched_off_it_equals_its_baseline_bit_for_bit(self) -> None:
-        if self.off is None:
+        off = self.off
+        if off is None:
             return
+
+        def switched_off() -> Any:
+            return self.method(**off)
+
         for mapping in self.mappings():
-            baseline, off = _weights(None, mapping), _weights(self.method(**self.off), mapping)
-            furthest = max(distance(a, b) for a, b in zip(baseline, off, strict=True))
-            assert same(baseline, off), f"under {mapping}, weights differ by up to {furthest:g}"
+            without, with_it = _weights(None, mapping), _weights(switched_off, mapping)
+            furthest = max(distance(a, b) for a, b in zip(without, with_it, strict=True))
+            assert same(without, with_it), f"under {mapping}, weights differ by up to {furthest:g}"
 
     def test_global_random_state_is_left_alone(self) -> None:
         torch.manual_seed(7)

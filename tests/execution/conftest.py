@@ -42,7 +42,7 @@ class GuessTheMean(BaseTask):
     """Predict a number. Faults on request, for seed 1 only."""
 
     offers = "problem"
-    metrics = (TaskMetric("error", "min", margin=0.01), TaskMetric("by-half", "min"), TaskMetric("spread", "min"))
+    metrics = (TaskMetric("mean-error", "min", margin=0.01), TaskMetric("by-half", "min"), TaskMetric("spread", "min"))
     baselines = ("mean-of-table",)
     reference = "mean-of-table"
     artifacts = {"table": build_table}
@@ -72,8 +72,8 @@ class GuessTheMean(BaseTask):
         if self.fault == "nan" and seed == 1:
             error = error * np.nan
         if self.fault == "name" and seed == 1:
-            return {"eror": 0.0}
-        return {"error": error.mean(), "by-half": {"half=0": error[:10].mean(), "half=1": error[10:].mean()}}
+            return {"mean-eror": 0.0}
+        return {"mean-error": error.mean(), "by-half": {"half=0": error[:10].mean(), "half=1": error[10:].mean()}}
 
     def score_group(self, outputs, hidden):
         if self.fault == "group":
@@ -81,7 +81,7 @@ class GuessTheMean(BaseTask):
         return {"spread": float(np.std([o["value"][0] for o in outputs]))}
 
     def floor(self, hidden):
-        return {"error": float(np.abs(hidden["y"]).mean())}
+        return {"mean-error": float(np.abs(hidden["y"]).mean())}
 '''
 
 

@@ -34,8 +34,8 @@ def test_a_group_of_trials_becomes_rows(guess_the_mean, tmp_path, builds):
         ("artifact", "artifact", "artifact table: RuntimeError: no table today"),
         ("text", "run", "'value' is an array of <U1; outputs are arrays of numbers or booleans"),
         ("score", "score", "KeyError"),
-        ("nan", "score", "error is nan"),
-        ("name", "score", "unknown metric 'eror'; did you mean 'error'?"),
+        ("nan", "score", "mean-error is nan"),
+        ("name", "score", "unknown metric 'mean-eror'; did you mean 'mean-error'?"),
     ],
 )
 def test_a_fault_is_the_row_of_its_seed(guess_the_mean, tmp_path, fault, stage, error):
@@ -92,6 +92,10 @@ def test_changed_code_makes_rows_stale(guess_the_mean, tmp_path):
     guess_the_mean.write_text(code.replace("error.mean()", "2 * error.mean()"))
     left = run(guess_the_mean, store)
     assert (left.statuses, left.todo.stale) == ({}, 3)
+    before = rows(store)
+    assert run(guess_the_mean, store, stale=True).statuses == {"ok": 3}
+    after = rows(store)
+    assert all(after[seed]["mean-error"] == 2 * before[seed]["mean-error"] for seed in before)
 
 
 def test_events_reach_a_plugin_and_its_faults_do_no_harm(guess_the_mean, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from harness.nn.random import mix, name_key, normal, signed, squares, uniform
+from harness.nn import GaussianNoise, mix, normal, uniform
+from harness.nn.random import name_key, signed, squares
 
 MASK = (1 << 64) - 1
 
@@ -24,7 +25,7 @@ def squares_in_python(key, counter):
 
 
 def splitmix_in_python(key, value):
-    z = (key + value * 0x9E3779B97F4A7C15) & MASK
+    z = (key + (value + 1) * 0x9E3779B97F4A7C15) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
@@ -72,6 +73,19 @@ def test_streams_of_neighbouring_steps_names_and_seeds_are_independent():
     assert stats.chisquare(counts.ravel()).pvalue > 1e-3
     serial = np.corrcoef(drawn[0][:-1], drawn[0][1:])[0, 1]
     assert abs(serial) < 4.5 / math.sqrt(20_000)
+
+
+def test_a_key_of_zero_is_as_good_as_any_other():
+    """The first outputs of splitmix64 with seed 0, as published; and a layer that nobody has keyed is random."""
+    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert [mix(torch.tensor(0), n).item() & MASK for n in range(3)] == published
+    layer = GaussianNoise(1.0)
+    for key in (layer.stream_key.item(), 0):
+        layer.stream_key.fill_(key)
+        layer.stream_counter.zero_()
+        drawn = torch.stack([layer(torch.zeros(20_000, dtype=torch.float64)) for _ in range(3)])
+        assert stats.kstest(drawn.flatten().numpy(), "norm").pvalue > 1e-3
+        assert np.abs(np.corrcoef(drawn.numpy()) - np.eye(3)).max() < 4.5 / math.sqrt(20_000)
 
 
 def test_every_bit_is_as_often_set_as_not():

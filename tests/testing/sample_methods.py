@@ -10,13 +10,21 @@ from harness import (
     Loss,
     Optimizer,
     PerExample,
+    Predictor,
     Probe,
+    Problem,
     RecipeChange,
     Scorer,
+    Split,
     TaskMetric,
     Term,
     Transform,
 )
+
+
+def build_bias(problem, context):
+    """An artifact of the method's own."""
+    return {"bias": context.random("bias").random(problem.classes)}
 
 
 class SquaredError(Loss):
@@ -116,7 +124,9 @@ class WeightNorm(Probe):
     metrics = (TaskMetric("probe/norm", "min"),)
 
     def measure(self, models, problem, context):
-        squares = [float((value.astype(float) ** 2).sum()) for model in models for value in model.weights["model"].values()]
+        squares = [
+            float((value.astype(float) ** 2).sum()) for model in models for value in model.weights["model"].values()
+        ]
         return {"norm": float(np.sqrt(sum(squares)))}
 
 
@@ -126,3 +136,38 @@ class TwoRounds(Learner):
     def fit(self, problem, context):
         first = context.train(context.recipe, steps=3)
         return context.train(context.recipe, start=first, steps=3)
+
+
+class FromBuilt(Learner):
+    """Always answers with the class shares that the task has built, shifted by a bias that the method has built."""
+
+    artifacts = {"bias": build_bias}
+
+    def fit(self, problem, context):
+        self.logits = context.artifact("shares")["shares"] + context.artifact("bias")["bias"]
+        return Constant(self.logits)
+
+
+class Constant(Predictor):
+    """The same logits for every input."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def predict(self, x):
+        return {"logits": np.tile(self.logits, (len(x), 1))}
+
+
+class Pool:
+    """A task that prepares a split without labels and test inputs; one part depends on the seed, or on the time."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def prepare(self, scale, seed):
+        def numbers(part):
+            if part == self.part:
+                return np.random.default_rng(seed).random(4)
+            return np.random.default_rng().random(4) if self.part == "clock" else np.zeros(4)
+
+        return Problem("x", {"pool": Split(numbers("pool"))}, {"test": numbers("inputs")}), {}

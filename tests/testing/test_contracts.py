@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from harness import GradientRule, Loss, Transform
+from harness import GradientRule, Loss, RecipeChange, Transform
 from harness.testing import (
     EstimatorContract,
     GradientRuleContract,
@@ -15,9 +16,11 @@ from harness.testing import (
     ProbeContract,
     RecipeChangeContract,
     ScorerContract,
+    TaskContract,
     TermContract,
     TransformContract,
 )
+from harness.testing.toys import bench, toy_recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 import sample_methods as sample
@@ -30,15 +33,18 @@ class TestSquaredError(LossContract):
 class TestLag(TermContract):
     method = sample.Lag
     params = {"weight": 0.5}
+    off = {"weight": 0.0}
 
 
 class TestSlowStart(RecipeChangeContract):
     method = sample.SlowStart
+    off = {"factor": 1.0}
 
 
 class TestClip(GradientRuleContract):
     method = sample.Clip
     params = {"norm": 0.1}
+    off = {"norm": 1e9}
 
 
 class TestPrior(EstimatorContract):
@@ -59,6 +65,81 @@ class TestWeightNorm(ProbeContract):
 
 class TestTwoRounds(LearnerContract):
     method = sample.TwoRounds
+
+
+class TestFromBuilt(LearnerContract):
+    method = sample.FromBuilt
+
+    def artifacts(self, problem):
+        return {**super().artifacts(problem), "shares": class_shares}
+
+
+def class_shares(problem, context):
+    """What a task could have built: class shares, and weights of its own training."""
+    trained = context.train(toy_recipe(problem), steps=2)
+    return {"shares": np.bincount(problem.train.y) / len(problem.train), "bias": trained.weights["model"]["head.bias"]}
+
+
+class AlmostOff(RecipeChange):
+    """Changes the learning rate a little where it should not."""
+
+    vectorizable = True
+
+    def __init__(self, strength: float = 0.0) -> None:
+        self.strength = strength
+
+    def configure(self, recipe, context):
+        (selector, optimizer) = recipe.optimizers[0]
+        return recipe.with_optimizer(optimizer.with_options(lr=0.1 + 1e-6), selector)
+
+
+class OffInTheLoopOnly(Loss):
+    """Cross-entropy, but in a stacked program."""
+
+    vectorizable = True
+
+    def forward(self, logits, target):
+        stacked = torch._C._functorch.maybe_current_level() is not None
+        return torch.nn.functional.cross_entropy(logits * (1.001 if stacked else 1.0), target, reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("suite", "method", "mapping"),
+    [(RecipeChangeContract, AlmostOff, "loop"), (LossContract, OffInTheLoopOnly, "vmap")],
+)
+def test_a_method_that_is_not_quite_off_fails_its_check(suite, method, mapping):
+    broken = type("Broken", (suite,), {"method": method, "off": {}})()
+    with pytest.raises(AssertionError, match=f"under {mapping}, weights differ by up to"):
+        broken.test_switched_off_it_equals_its_baseline_bit_for_bit()
+
+
+class TestPool:
+    """A task whose seeds differ in what has no labels only, and one of them not even there."""
+
+    @pytest.mark.parametrize("part", ["pool", "inputs", "nothing", "clock"])
+    def test_prepare_is_looked_at_as_a_whole(self, part):
+        broken = type("Broken", (TaskContract,), {"task": lambda self: sample.Pool(part)})()
+        if part in ("pool", "inputs"):
+            broken.test_prepare_is_deterministic_and_differs_by_seed()
+        else:
+            with pytest.raises(AssertionError):
+                broken.test_prepare_is_deterministic_and_differs_by_seed()
+
+
+def test_the_bench_uses_one_thread_and_puts_the_number_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert bench(lambda context: torch.get_num_threads()) == [1, 1, 1]
+        with pytest.raises(RuntimeError, match="no luck"):
+            bench(fails)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def fails(context):
+    raise RuntimeError("no luck")
 
 
 class NotPerExample(Loss):

@@ -8,7 +8,7 @@ from recipes import CrossEntropy, Sharpness, cnn_recipe, data, gap, mlp_recipe, 
 from torch import nn
 
 from harness.errors import HarnessError, UnknownName
-from harness.interfaces import Loss, Network, Optimizer, PerExample, Phase, Term
+from harness.interfaces import FunctionLoss, Loss, Network, Optimizer, PerExample, Phase, Term
 from harness.training import Diverged, Request, train
 from harness.training.alike import difference
 
@@ -218,6 +218,51 @@ class Fixed(nn.Module):
         return x @ self.table
 
 
+class Adapting(Term):
+    """A loss that sees the whole step."""
+
+    vectorizable = True
+    role = "loss"
+
+    def forward(self, step):
+        return F.cross_entropy(step.output().logits, step.batch["labelled"].target, reduction="none")
+
+
+class Ignoring(Adapting):
+    ignore_index = -100
+
+
+@MAPPINGS
+@pytest.mark.parametrize("loss", [Ignoring(), FunctionLoss(F.cross_entropy, ignore_index=-100)])
+def test_a_term_may_allow_one_label_for_what_is_not_labelled(loss, mapping):
+    x, y = data(90)
+    y = np.where(np.arange(90) % 3 == 0, -100, y)
+    spoilt = np.where(y[:, None] == -100, 1e3, x)
+    results = run(mlp_recipe(loss=loss).with_source("labelled", y=y), (0, 1), mapping)
+    others = run(mlp_recipe(loss=loss).with_source("labelled", x=spoilt, y=y), (0, 1), mapping)
+    assert all(same_bits(a, b) for a, b in zip(results, others, strict=True))
+
+
+def test_labels_of_a_term_that_is_no_loss_are_its_own_business():
+    class Penalty(Adapting):
+        role = "penalty"
+
+        def forward(self, step):
+            return step.output().logits.pow(2).mean(1)
+
+    recipe = mlp_recipe()
+    recipe = recipe.replace(terms={"penalty": Penalty()}).with_source("labelled", y=np.full(90, 1000))
+    assert run(recipe, (0,))[0].error is None
+
+
+@pytest.mark.parametrize("batch", [0, -3])
+def test_a_batch_of_nothing_is_an_error_where_its_number_is_asked_for(batch):
+    recipe = mlp_recipe().with_source("labelled", batch=batch)
+    for ask in (lambda: recipe.length, lambda: recipe.sources["labelled"].batches):
+        with pytest.raises(HarnessError, match=f"batch {batch}; it must be at least 1"):
+            ask()
+
+
 def misspelt():
     r = mlp_recipe()
     _, y = data(90)
@@ -230,6 +275,14 @@ def misspelt():
         "holds other values than 0 and 1": r.replace(masks={"model.head.bias": np.full(4, 0.5)}),
         "define reset_parameters()": r.with_network("model", Network(Fixed)),
         "labels reach from 0 to 7, but the model has 4": r.with_source("labelled", y=np.r_[y[:-1], 7]),
+        "term 'loss' (Adapting): labels reach from 0 to 7": r.replace(terms={"loss": Adapting()}).with_source(
+            "labelled", y=np.r_[y[:-1], 7]
+        ),
+        "labels reach from -100 to 3": r.with_source("labelled", y=np.r_[y[:-1], -100]),
+        "labels reach from -1 to 3": r.replace(terms={"loss": Ignoring()}).with_source("labelled", y=np.r_[y[:-1], -1]),
+        "unknown view of source 'labelled' 'wek'; did you mean 'weak'": r.replace(
+            views={"weak": lambda x, draws: x}
+        ).with_source("labelled", view="wek"),
         "source 'labelled' has none": r.with_source("labelled", y=None),
         "needs a network 'model'": r.replace(networks={"modle": r.networks["model"]}),
         "needs a source 'labelled'": r.replace(sources={"other": source}),
@@ -376,3 +429,30 @@ def test_data_that_may_not_be_written_are_trained_on(recwarn):
     x.flags.writeable = False
     run(recipe.with_source("labelled", x=x), (0, 1), "vmap")
     assert not [w for w in recwarn if "writ" in str(w.message)]
+
+
+class Embeds(nn.Module):
+    """Logits by the class number that an input is."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(4, 4)
+
+    def forward(self, x):
+        return self.table(x)
+
+
+def test_a_trained_model_predicts_from_arrays_that_may_not_be_written_and_from_small_integers(recwarn):
+    (result,) = run(mlp_recipe(), (0,))
+    x = data(90)[0]
+    locked = x.copy()
+    locked.flags.writeable = False
+    for array in weights(result).values():
+        array.flags.writeable = False
+    assert (result.trained.predict(x)["logits"] == result.trained.predict(locked)["logits"]).all()
+    assert not [w for w in recwarn if "writ" in str(w.message)]
+    y = data(90)[1]
+    (embedded,) = run(mlp_recipe().with_network("model", Network(Embeds)).with_source("labelled", x=y), (0,))
+    expected = weights(embedded)["table.weight"][y]
+    for dtype in (np.int64, np.int32, np.uint8):
+        assert (embedded.trained.predict(y.astype(dtype))["logits"] == expected).all()

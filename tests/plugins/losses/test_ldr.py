@@ -187,8 +187,8 @@ def test_configure_declares_the_memory(context: SimpleNamespace) -> None:
     ("params", "message"),
     [
         ({"alpha": 1.0}, "aldr-kl: alpha is 1; expected a number above 1"),
-        ({"lam": float("inf")}, "aldr-kl: lam = inf"),
-        ({"lam": -1.0}, "aldr-kl: lam = -1.0"),
+        ({"lam": float("inf")}, "aldr-kl: lam is inf; expected a finite number above 0"),
+        ({"lam": -1.0}, "aldr-kl: lam is -1;"),
         ({"normalize": "max"}, "aldr-kl: normalize = 'max'"),
     ],
 )

@@ -117,12 +117,12 @@ def test_adam_formula(method: Any) -> None:
     ("method", "params", "message"),
     [
         (SGD, {"lr": 0.0}, "sgd: lr is 0; expected a number above 0"),
-        (SGD, {"lr": float("nan")}, "sgd: lr = nan"),
+        (SGD, {"lr": float("nan")}, "sgd: lr is nan"),
         (SGD, {"momentum": 1.0}, "sgd: momentum is 1; expected a number of at least 0 and below 1"),
         (SGD, {"momentum": 0.0, "nesterov": True}, "sgd: nesterov = True is not accepted"),
-        (Adam, {"beta2": -0.1}, "adam: beta2 = -0.1"),
-        (Adam, {"eps": 0.0}, "adam: eps = 0.0"),
-        (AdamW, {"weight_decay": -1.0}, "adamw: weight_decay = -1.0"),
+        (Adam, {"beta2": -0.1}, "adam: beta2 is -0.1"),
+        (Adam, {"eps": 0.0}, "adam: eps is 0;"),
+        (AdamW, {"weight_decay": -1.0}, "adamw: weight_decay is -1;"),
     ],
 )
 def test_parameters_that_are_not_accepted(method: Any, params: dict[str, Any], message: str) -> None:

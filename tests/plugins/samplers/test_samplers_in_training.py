@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from harness_losses.focal import Focal
 from harness_losses.noisy_labels_digits import NoisyLabelsDigits
+from harness_samplers.augment import ShiftNoise
 from harness_samplers.longtail_digits import LongtailDigits
 from harness_samplers.loss_proportional import LossProportional
 
@@ -50,8 +51,8 @@ def test_draws_more_of_what_is_hard(play: Any) -> None:
     assert by_loss > play(task).values["train-fit-flipped"]
 
 
-def test_stacked_seeds_equal_the_loop(bench: Any) -> None:
-    task = NoisyLabelsDigits()
+@pytest.mark.parametrize("task", [NoisyLabelsDigits(), LongtailDigits()])
+def test_stacked_seeds_equal_the_loop(bench: Any, task: Any) -> None:
     requests = []
     for seed in (0, 1):
         problem, _ = task.prepare("smoke", seed)
@@ -84,10 +85,14 @@ def test_class_weights_help_the_tail(play: Any) -> None:
 
 
 def test_longtail_trains_on_augmented_images(play: Any) -> None:
-    class Unchanged(RecipeChange):
+    class Plain(RecipeChange):
         def configure(self, recipe: Any, context: Any) -> Any:
-            network = recipe.networks["model"].with_options(pixels=0, std=0.0)
-            return recipe.with_network("model", network)
+            return recipe.with_source("labelled", view="")
+
+    class Still(RecipeChange):
+        def configure(self, recipe: Any, context: Any) -> Any:
+            return recipe.replace(views={"shifted": ShiftNoise(pixels=0, std=0.0)})
 
     task = LongtailDigits()
-    assert not same(play(task).outputs, play(task, Unchanged()).outputs)
+    assert not same(play(task).outputs, play(task, Plain()).outputs)
+    assert same(play(task, Still()).outputs, play(task, Plain()).outputs)
