@@ -10,12 +10,17 @@ import os
 
 
 def warm_up() -> None:
-    """Import numpy and torch and take one optimizer step, in a single thread."""
+    """Import numpy, torch and what every trial needs of the harness, and take one optimizer step, in a single thread."""
     # Some steps ask whether there is a GPU; asked this way, the driver is not initialised, which no fork would survive.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import numpy
     import torch
     import torch._dynamo
+
+    import harness.execution.referee
+    import harness.execution.worker
+    import harness.nn.cnn
+    import harness.nn.mlp  # noqa: F401
 
     torch.set_num_threads(1)
     numpy.linalg.norm(numpy.ones(4))

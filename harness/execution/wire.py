@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,18 +20,15 @@ KINDS = "biuf"
 
 
 def save(path: str | Path, arrays: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> str:
-    """Write arrays of numbers or booleans to `path`, whole or not at all; `note` is any JSON value kept beside them.
+    """Write arrays of numbers or booleans to `path`; `note` is any JSON value kept beside them.
+
+    The file is for one reader who is told when it is there; what outlives a run is copied and renamed by its keeper.
 
     Raises:
         HarnessError: a value is not an array of numbers or booleans.
     """
     plain = {name: _plain(name, value) for name, value in arrays.items()}
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        save_file(plain, temporary, metadata={"note": json.dumps(note if note is not None else {})})
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    save_file(plain, str(path), metadata={"note": json.dumps(note if note is not None else {})})
     return str(path)
 
 

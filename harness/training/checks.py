@@ -76,11 +76,7 @@ def check_labels(recipe: Recipe, session: Session, position: int) -> None:
     labels = np.asarray(source.y if source.index is None else source.y[source.index])
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         return
-    from harness.training.view import evaluate
-
-    with torch.no_grad():
-        x = session.feeds["labelled"].whole(position, 0, min(2, source.examples))["x"]
-        classes = evaluate(session, position, x, "model").logits.shape[-1]
+    classes = _classes(session, position)
     if classes <= 1:
         return
     present = np.unique(labels)
@@ -91,3 +87,16 @@ def check_labels(recipe: Recipe, session: Session, position: int) -> None:
                 f"term '{name}' ({type(term).__name__}): labels reach from {used[0]} to {used[-1]}, "
                 f"but the model has {classes} logits"
             )
+
+
+def _classes(session: Session, position: int) -> int:
+    """How many logits the model gives; 0 for one that refuses evaluation (a supernet without a path)."""
+    from harness.training.view import evaluate
+
+    feed = session.feeds["labelled"]
+    with torch.no_grad():
+        x = feed.whole(position, 0, min(2, feed.examples))["x"]
+        try:
+            return evaluate(session, position, x, "model").logits.shape[-1]
+        except HarnessError:  # what else may be wrong with it, the first step says
+            return 0

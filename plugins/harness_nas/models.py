@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import Cosine, Network, Optimizer, Problem, Recipe, Source, Step, Term
+from harness import Cosine, FunctionLoss, Network, Optimizer, Problem, Recipe, Source
 from harness_nas.cell import CellNetwork
 
 if TYPE_CHECKING:
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 SIDE, CANVAS, NOISE = 8, 12, 0.15
 ROOM = CANVAS - SIDE
-
-
-class RedrawnCrossEntropy(Term):
-    """Cross-entropy on the view "redrawn" of the labelled batch, one value an example (B,)."""
-
-    role = "loss"
-
-    def forward(self, step: Step) -> Tensor:
-        target = step.batch["labelled"].target
-        if target is None:
-            raise ValueError("the labelled source has no labels")
-        return F.cross_entropy(step.output(view="redrawn").logits, target, reduction="none")
 
 
 def redrawn(x: Tensor, random: Draws) -> Tensor:
@@ -57,8 +45,8 @@ def recipe(problem: Problem) -> Recipe:
     optimizer = Optimizer(torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "weight_decay": 2.5e-4}, elementwise=True)
     return Recipe(
         networks={"model": Network(CellNetwork, {"architecture": None, "classes": problem.classes})},
-        sources={"labelled": Source(train.x, train.y, batch=int(problem.info["batch"]))},
-        terms={"loss": RedrawnCrossEntropy()},
+        sources={"labelled": Source(train.x, train.y, batch=int(problem.info["batch"]), view="redrawn")},
+        terms={"loss": FunctionLoss(F.cross_entropy)},
         optimizers=(("*", optimizer),),
         views={"redrawn": redrawn},
         schedule=Cosine(),

@@ -42,7 +42,7 @@ SCALE = ("--scale", "smoke")
         (("list", "--field", "losss"), "did you mean 'loss'?"),
         (("board",), "run some first"),
         (("board", "--format", "xml"), "'xml' is not one of"),
-        (("sql", "select 1"), "run some first"),
+        (("sql", "select 1"), "results"),
         (("store", "check"), "run something first"),
         (("store", "confirm"), "run something first"),
         (("export", "--format", "csv", "--out", "x.csv"), "results"),

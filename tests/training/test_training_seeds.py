@@ -255,6 +255,20 @@ def test_labels_of_a_term_that_is_no_loss_are_its_own_business():
     assert run(recipe, (0,))[0].error is None
 
 
+def test_a_model_that_refuses_evaluation_is_trained_without_a_look_at_its_logits():
+    class Supernet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.paths = nn.Linear(12, 4)
+
+        def forward(self, x):
+            if not self.training:
+                raise HarnessError("choose a path first")
+            return self.paths(x)
+
+    assert run(mlp_recipe().with_network("model", Network(Supernet)), (0,))[0].error is None
+
+
 @pytest.mark.parametrize("batch", [0, -3])
 def test_a_batch_of_nothing_is_an_error_where_its_number_is_asked_for(batch):
     recipe = mlp_recipe().with_source("labelled", batch=batch)
