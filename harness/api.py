@@ -80,7 +80,7 @@ def run(
     return run_plan(
         expanded,
         Store(store),
-        executor_named(expanded.spec.executor, expanded.spec.jobs or cores(), registry),
+        executor_named(expanded.spec.executor, expanded.spec.jobs or cores(), registry, device),
         make_progress(quiet),
         Choice(stale, retry, force),
         registry.hooks,

@@ -19,6 +19,6 @@ def key(seed: int, purpose: str) -> int:
 
 
 def random(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
-    """A generator at the start of the stream `purpose` of `seed`, at `counter` (each counter is a stream of its own)."""
+    """A generator at the start of a stream; each counter is a stream of its own."""
     bits = np.random.Philox(key=[key(seed, purpose), 0x9E3779B97F4A7C15], counter=[0, 0, 0, counter])
     return np.random.Generator(bits)

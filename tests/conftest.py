@@ -1,6 +1,10 @@
 import os
+import sys
 
 import pytest
+
+# Benchmarks are run by hand: pytest tests/benchmarks
+collect_ignore = [] if any("benchmarks" in argument for argument in sys.argv) else ["benchmarks"]
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import pytest
 from fakes import run_python, toy
 
 from harness.code.local import load_local
-from harness.describe.descriptions import Undescribed, describe_all
 from harness.describe.description import MethodDescription, Parameter, TaskDescription
+from harness.describe.descriptions import Undescribed, describe_all
 from harness.describe.signature import Unusable, parameters_of, schema_of
 from harness.registry.discovery import Found
 from harness.spec import Method, Task

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.code.source import code_digest
-from harness.study.identity import code_id, trial_id, trial_ids
 from harness.errors import HarnessError
+from harness.study.identity import code_id, trial_id, trial_ids
 
 MODULE = '''
 """A module."""
@@ -183,7 +183,8 @@ def test_settings_count_in_tune_rows_only() -> None:
 
 
 GOLDEN = (
-    "import sys; sys.path[:0] = sys.argv[1:]; from harness.code.source import code_digest; print(code_digest(['pkg.mod:A']))"
+    "import sys; sys.path[:0] = sys.argv[1:]; from harness.code.source import code_digest; "
+    "print(code_digest(['pkg.mod:A']))"
 )
 
 

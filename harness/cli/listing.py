@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from harness.cli.table import aligned
-from harness.registry.discovery import Found
 from harness.registry import Registry
+from harness.registry.discovery import Found
 
 KINDS = ("methods", "tasks", "metrics", "datasets", "papers", "plugins")
 Row = dict[str, Any]

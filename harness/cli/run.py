@@ -79,7 +79,7 @@ def run(
     summary = run_plan(
         plan,
         rows,
-        executor_named(plan.spec.executor, plan.spec.jobs or cores(), registry),
+        executor_named(plan.spec.executor, plan.spec.jobs or cores(), registry, device),
         make_progress(quiet or as_json),
         choice,
         registry.hooks,

@@ -13,8 +13,8 @@ from harness.describe.description import Parameter, TaskDescription
 from harness.describe.descriptions import Undescribed, describe_all, require
 from harness.describe.values import format_value
 from harness.errors import UnknownName
-from harness.registry.discovery import Found
 from harness.registry import Registry
+from harness.registry.discovery import Found
 from harness.study.fit import refusal
 from harness.study.notation import format_stage
 

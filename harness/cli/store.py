@@ -88,7 +88,7 @@ def confirm(plugins: tuple[str, ...], jobs: int | None, path: str) -> int:
 
     found = Store(path)
     if found.empty():
-        raise HarnessError(f"there is nothing to confirm in '{path}'; run something first: harness demo, or give --store")
+        raise HarnessError(f"nothing to confirm in '{path}'; run something first: harness demo, or give --store")
     worst = 0
     for one in judge(found, Registry.load(plugins), executor_named("processes", jobs or cores())):
         click.echo(f"{one.verdict:<10} {one.title}: {one.trials} trials{f' ({one.reason})' if one.reason else ''}")

@@ -122,8 +122,9 @@ def refusals(parts: Sequence[Part], environ: Mapping[str, str] | None = None, ti
         answers.append(folders.read(places[-1]))
     missing = [index for index, answer in enumerate(answers) if answer is None]
     for index, answer in zip(missing, ask([requests[i] for i in missing], timeout) if missing else [], strict=True):
-        answers[index] = {} if isinstance(answer, str) else answer
-        folders.write(places[index], answers[index])
+        kept: dict[str, Any] = {} if isinstance(answer, str) else answer
+        folders.write(places[index], kept)
+        answers[index] = kept
     return [str((answer or {}).get("refused", "")) for answer in answers]
 
 

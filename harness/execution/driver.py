@@ -263,7 +263,9 @@ def _title(piece: Piece) -> str:
     return f"{group.task.name}[{group.variant}] {group.pipeline} x{len(piece.seeds)}"
 
 
-def executor_named(name: str, workers: int, registry: Registry | None = None) -> Callable[[], Executor]:
+def executor_named(
+    name: str, workers: int, registry: Registry | None = None, device: str = "cpu"
+) -> Callable[[], Executor]:
     """How to make an executor by its name: one of the core's, or one that a plugin of `registry` declares.
 
     Raises:
@@ -271,10 +273,13 @@ def executor_named(name: str, workers: int, registry: Registry | None = None) ->
     """
     if workers < 1:
         raise HarnessError(f"--jobs {workers}: at least 1 is needed")
-    known: dict[str, type[Executor]] = {"inline": Inline, "processes": Processes}
+    known: dict[str, Callable[[], Executor]] = {
+        "inline": lambda: Inline(workers),
+        "processes": lambda: Processes(workers, device),
+    }
     declared = registry.executors if registry is not None else []
     if name in known:
-        return lambda: known[name](workers)
+        return known[name]
     if name not in {found.name for found in declared}:
         raise UnknownName("executor", name, [*known, *(found.name for found in declared)])
     target = str(next(one for one in declared if one.name == name).declaration.target)
@@ -282,4 +287,4 @@ def executor_named(name: str, workers: int, registry: Registry | None = None) ->
         made = load(target)
     except (ImportError, AttributeError) as error:
         raise HarnessError(f"executor {name}: cannot load {target}: {error}") from error
-    return lambda: made(workers)  # type: ignore[no-any-return]
+    return lambda: made(workers)

@@ -8,6 +8,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 from harness.errors import HarnessError
@@ -75,18 +76,20 @@ class Inline(Executor):
 
 
 class Processes(Executor):
-    """A killable process a call, forked from a warm server (the default)."""
+    """A killable process a call (the default): forked from a warm server, or for a GPU spawned."""
 
     name = "processes"
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, device: str = "cpu") -> None:
         super().__init__(workers)
         from harness.execution.isolation import Pool
 
-        self._pool = Pool(workers, warm_up="harness.execution.warm:warm_up")
+        self._bounded = device == "cpu"  # a data limit would count what a GPU driver maps
+        mode = None if device == "cpu" else "spawn"
+        self._pool = Pool(workers, mode=mode, warm_up="harness.execution.warm:warm_up")
 
     def submit(self, call: str, payload: Mapping[str, Any], limits: Limits) -> Future[Ending]:
-        return self._pool.submit(call, dict(payload), limits)
+        return self._pool.submit(call, dict(payload), limits if self._bounded else replace(limits, memory_bytes=None))
 
     def serve(self, factory: str, payload: Mapping[str, Any]) -> Served:
         from harness.execution.isolation import Service

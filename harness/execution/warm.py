@@ -10,7 +10,7 @@ import os
 
 
 def warm_up() -> None:
-    """Import numpy, torch and what every trial needs of the harness, and take one optimizer step, in a single thread."""
+    """Import torch and what every trial needs of the harness, and take one optimizer step, in a single thread."""
     # Some steps ask whether there is a GPU; asked this way, the driver is not initialised, which no fork would survive.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import numpy

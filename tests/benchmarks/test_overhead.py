@@ -37,7 +37,8 @@ class Trivial(BaseTask):
     reference = "nothing"
 
     def prepare(self, scale, seed):
-        return Problem("regression", {"train": Split(np.zeros((4, 1)), np.zeros(4))}, {"test": np.zeros((4, 1))}), {"y": np.ones(4)}
+        train = Split(np.zeros((4, 1)), np.zeros(4))
+        return Problem("regression", {"train": train}, {"test": np.zeros((4, 1))}), {"y": np.ones(4)}
 
     def run(self, pipeline, problem, context):
         return pipeline.apply(problem, problem, context).predict(problem.inputs["test"])

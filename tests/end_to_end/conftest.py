@@ -129,7 +129,7 @@ def command(tmp_path):
     def call(*arguments, site=None, timeout=240, check=None, **more):
         environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **more}
         if site is not None:
-            environment["PYTHONPATH"] = os.pathsep.join([str(site), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+            environment["PYTHONPATH"] = f"{site}{os.pathsep}{environment.get('PYTHONPATH', '')}".rstrip(os.pathsep)
         done = subprocess.run(
             [sys.executable, "-m", "harness", *map(str, arguments)],
             cwd=folder,

@@ -22,7 +22,7 @@ SCALE = ("--scale", "smoke")
         (("run", *TASK, "--method", "focal[gamma=high]"), "parameter 'gamma' of focal: expected a number, got 'high'"),
         (("run", *TASK, "--method", "focal[gamma=1"), "focal[gamma=1"),
         (("run", *TASK, "--method", "gce[q=7.0]"), "gce: q is 7; expected a number from 0 to 1"),
-        (("run", "--task", "noisy-labels-digits[noise=2.0]", "--method", "gce"), "noise is 2; expected a number from 0 to 1"),
+        (("run", "--task", "noisy-labels-digits[noise=2.0]", "--method", "gce"), "noise is 2; expected a number from"),
         (("run", "--task", "noisy-labels-digits[sym61]", "--method", "gce"), "did you mean 'sym60'?"),
         (("run", *TASK, "--method", "random-search"), "method random-search does not fit"),
         (("run", "--task", "posthoc-logit-bank", "--method", "gce"), "method gce does not fit"),
@@ -96,9 +96,10 @@ def test_torn_and_foreign_files_do_no_harm(command):
 
 def test_a_broken_plugin_hurts_no_other(command, tmp_path):
     site = tmp_path / "site"
-    (site / "bad_plugin-1.0.dist-info").mkdir(parents=True)
-    (site / "bad_plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1.0\n")
-    (site / "bad_plugin-1.0.dist-info" / "entry_points.txt").write_text("[harness]\nbad = bad_plugin\n")
+    info = site / "bad_plugin-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[harness]\nbad = bad_plugin\n")
     (site / "bad_plugin.py").write_text("import not_installed_anywhere\n")
     listed = command("list", "plugins", site=site, check=0).stdout
     assert "bad-plugin" in listed

@@ -1,10 +1,23 @@
 """Whatever a method does becomes a row, and the study goes on."""
 
 import json
+import os
 
 import pytest
 
 TASK = "noisy-labels-digits[noise=0.6]"
+
+
+def children_of(folder):
+    """Processes that work in a folder."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{entry}/cwd") == str(folder):
+                found.append(int(entry))
+        except OSError:
+            continue
+    return found
 
 
 def run(command, mischief_file, harm, *options, seeds=2):
@@ -29,6 +42,7 @@ def run(command, mischief_file, harm, *options, seeds=2):
         ("bomb", ("--memory", "1GB"), "oom", "memory"),
         ("raise", (), "failed", "ValueError: the author's mistake"),
         ("nan", (), "diverged", "step 0"),
+        ("setsid", (), "crashed", "exit code 0"),
     ],
 )
 def test_harm_becomes_rows(command, mischief_file, harm, options, status, error):
@@ -42,6 +56,7 @@ def test_harm_becomes_rows(command, mischief_file, harm, options, status, error)
         assert rows[0]["signal"] == 11
     if harm == "raise":
         assert "mischief.py" in rows[0]["traceback"]
+    assert not children_of(command.folder), "a process outlived its trial"
     board = json.loads(command("board", "--format", "json", check=0).stdout)
     bad = next(row for row in board if row["pipeline"].startswith("mischief") and row["metric"] == "accuracy")
     assert (bad["n"], bad["failed"]) == (0, 2)

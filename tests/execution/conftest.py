@@ -55,7 +55,8 @@ class GuessTheMean(BaseTask):
             raise ValueError("the data are gone")
         y = random(seed, "split").normal(size=40)
         info = {"fault": self.fault, "seed": seed}
-        problem = Problem("regression", {"train": Split(np.zeros((20, 1)), y[:20])}, {"test": np.zeros((20, 1))}, info=info)
+        x = np.zeros((20, 1))
+        problem = Problem("regression", {"train": Split(x, y[:20])}, {"test": x}, info=info)
         return problem, {"y": y[20:], "seed": np.array(seed)}
 
     def run(self, pipeline, problem, context):

@@ -51,13 +51,13 @@ def test_draws_more_of_what_is_hard(play: Any) -> None:
     assert by_loss > play(task).values["train-fit-flipped"]
 
 
-@pytest.mark.parametrize("task", [NoisyLabelsDigits(), LongtailDigits()])
-def test_stacked_seeds_equal_the_loop(bench: Any, task: Any) -> None:
+@pytest.mark.parametrize(("task", "steps"), [(NoisyLabelsDigits(), 60), (LongtailDigits(), 9)])
+def test_stacked_seeds_equal_the_loop(bench: Any, task: Any, steps: int) -> None:
     requests = []
     for seed in (0, 1):
         problem, _ = task.prepare("smoke", seed)
         context = bench.context(task, problem, "smoke", seed, "float64")
-        requests.append(Request(seed, LossProportional().configure(task.recipe(problem), context), steps=60))
+        requests.append(Request(seed, LossProportional().configure(task.recipe(problem), context), steps=steps))
     stacked, looped = (train(requests, mapping, precision="float64") for mapping in ("vmap", "loop"))
     assert [result.mapping for result in stacked] == ["vmap", "vmap"]
     for one, other in zip(stacked, looped, strict=True):
