@@ -3,6 +3,9 @@ import sys
 
 import pytest
 
+sys.path.insert(0, os.path.dirname(__file__))
+from guess_the_mean import PLUGIN
+
 # Benchmarks are run by hand: pytest tests/benchmarks
 collect_ignore = [] if any("benchmarks" in argument for argument in sys.argv) else ["benchmarks"]
 
@@ -19,3 +22,19 @@ def pytest_configure(config):
     # One thread for each test process: the suite runs two of them on two cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+@pytest.fixture
+def guess_the_mean(tmp_path, monkeypatch):
+    """A plugin file with a task that fails on request, a learner and an artifact that counts its builds."""
+    path = tmp_path / f"guess_{tmp_path.name}.py"  # each a module of its own: they share this process
+    path.write_text(PLUGIN)
+    (tmp_path / "builds").touch()
+    monkeypatch.setenv("BUILDS", str(tmp_path / "builds"))
+    return path
+
+
+@pytest.fixture
+def builds(tmp_path):
+    """How often the artifact has been built."""
+    return lambda: len((tmp_path / "builds").read_text())

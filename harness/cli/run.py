@@ -213,12 +213,13 @@ def verdicts(plan: Plan, store: Store) -> list[Any]:
     from harness.boards.cells import Filter
 
     baselines = tuple(dict.fromkeys(group.pipeline for group in plan.groups if group.baseline))
-    methods = dict.fromkeys(group.pipeline for group in plan.groups if not group.baseline)
+    methods = dict.fromkeys(group.pipeline for group in plan.groups if group.asked)
     tasks = tuple(dict.fromkeys(f"{group.task.name}[{group.variant}]" for group in plan.groups))
     found: list[Any] = []
     for method in methods:
         others = tuple(name for name in baselines if name != method)
-        found += against(store, method, others, Filter(tasks=tasks, scale=plan.spec.scale)) if others else []
+        if others and method not in baselines:
+            found += against(store, method, others, Filter(tasks=tasks, scale=plan.spec.scale))
     return found
 
 

@@ -111,4 +111,6 @@ def _run(planned: Plan, make_executor: Callable[[], Executor]) -> tuple[str, lis
 
 
 def _key(metrics: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return sorted((entry["name"], sorted(dict(entry["at"]).items()), float(entry["value"]).hex()) for entry in metrics)
+    """Values of a trial to the last bit; what is computed over all seeds of a group is left out."""
+    own = [entry for entry in metrics if entry["split"] != "group"]
+    return sorted((entry["name"], sorted(dict(entry["at"]).items()), float(entry["value"]).hex()) for entry in own)

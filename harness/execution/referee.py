@@ -80,7 +80,7 @@ class Referee:
     ) -> None:
         try:
             shared = task.score_group([pair[0] for pair in read.values()], [pair[1] for pair in read.values()])
-            found = entries(shared, splits)
+            found = entries(shared, dict.fromkeys(splits, "group"))
         except Exception as error:
             for seed in read:
                 del metrics[seed]

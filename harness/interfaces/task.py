@@ -90,7 +90,10 @@ class BaseTask(ABC):
         """Metrics of one trial; a value is a number, or {point: number} for a sweep."""
 
     def score_group(self, outputs: Sequence[Arrays], hidden: Sequence[Arrays]) -> Values:
-        """Metrics over all seeds of a group that finished (variances, rank correlations); added to each of its rows."""
+        """Metrics over all seeds of a group that finished (variances, rank correlations); added to each of its rows.
+
+        Rows keep them with the split "group".
+        """
         return {}
 
     @abstractmethod

@@ -26,7 +26,8 @@ class Group:
         trial_ids: seed -> identity.
         mapping: "auto" where every pipeline of this task and variant can be stacked, else "loop"; or as the study says.
         needs: artifacts of the task and of the methods.
-        baseline: it is there only to be compared with.
+        asked: the study lists it as a method.
+        baseline: it is one to compare with.
     """
 
     task: Part
@@ -45,7 +46,13 @@ class Group:
     impl: str = "auto"
     precision: str = "float32"
     tune: int = 0
+    asked: bool = True
     baseline: bool = False
+
+    def also(self, other: Group) -> Group:
+        """This group, asked for as the other one too: by another entry, or with more seeds."""
+        more = other if len(other.seeds) > len(self.seeds) else self
+        return replace(more, asked=self.asked or other.asked, baseline=self.baseline or other.baseline)
 
     @property
     def cell(self) -> str:
@@ -111,8 +118,7 @@ def join(plans: Sequence[Plan]) -> Plan:
     groups: dict[str, Group] = {}
     for group in (group for one in plans for group in one.groups):
         known = groups.get(group.digest)
-        if known is None or (set(known.seeds) < set(group.seeds)) or (known.baseline and not group.baseline):
-            groups[group.digest] = group
+        groups[group.digest] = group if known is None else known.also(group)
 
     def records(kind: str) -> tuple[Mapping[str, Any], ...]:
         return tuple({canonical(record): record for one in plans for record in getattr(one, kind)}.values())

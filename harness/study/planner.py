@@ -89,8 +89,7 @@ class _Planner:
                 fitting += self.baselines(variant)
             for group in self.groups(variant, fitting):
                 previous = groups.get(group.digest)
-                if previous is None or (previous.baseline and not group.baseline):
-                    groups[group.digest] = group
+                groups[group.digest] = group if previous is None else previous.also(group)
         self.refuse_values(groups.values())
         if not groups:
             raise HarnessError("nothing to run" + "".join(f"; {note}" for note in self.skipped[:3]))
@@ -251,6 +250,7 @@ class _Planner:
             impl=study.impl,
             precision=study.precision,
             tune=study.tune,
+            asked=not one.baseline,
             baseline=one.baseline,
         )
 

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, a term, a rule or a request is said in one line; what is unusual but right is trained."""
+"""What is wrong with a recipe, a term or a rule is said in one line; what is unusual but right is trained."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Seeds that fail, diverge or stop end alone; what a person gets wrong is said in one line."""
+"""Seeds that fail, diverge or stop end alone; rules and terms compose."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-import pytest
+"""A plugin file for tests: a task that fails on request, a learner, an artifact that counts its builds."""
 
 PLUGIN = '''
 import os
@@ -84,20 +84,3 @@ class GuessTheMean(BaseTask):
     def floor(self, hidden):
         return {"mean-error": float(np.abs(hidden["y"]).mean())}
 '''
-
-
-@pytest.fixture
-def guess_the_mean(tmp_path, monkeypatch):
-    """A plugin file with a task that fails on request, a learner and an artifact that counts its builds."""
-    path = tmp_path / f"guess_{tmp_path.name}.py"  # each a module of its own: they share this process
-    path.write_text(PLUGIN)
-    builds = tmp_path / "builds"
-    builds.touch()
-    monkeypatch.setenv("BUILDS", str(builds))
-    return path
-
-
-@pytest.fixture
-def builds(tmp_path):
-    """How often the artifact has been built."""
-    return lambda: len((tmp_path / "builds").read_text())
