@@ -218,7 +218,7 @@ def verdicts(plan: Plan, store: Store) -> list[Any]:
     found: list[Any] = []
     for method in methods:
         others = tuple(name for name in baselines if name != method)
-        if others and method not in baselines:
+        if others:
             found += against(store, method, others, Filter(tasks=tasks, scale=plan.spec.scale))
     return found
 

@@ -97,5 +97,3 @@ def format_value(value: Any) -> str:
         pairs = (f"{k if _KEY.fullmatch(k) else json.dumps(k)}={format_value(v)}" for k, v in value.items())
         return "{" + ",".join(pairs) + "}"
     return "(" + ",".join(format_value(item) for item in value) + ")"
-
-

@@ -60,7 +60,9 @@ def test_against_ends_with_a_verdict(call, options):
     assert code == 0
     assert "mean-of-table[shift=3.0] vs mean-of-table: worse at 10 seeds" in out
     facts = json.loads(
-        call(*options, "--method", "mean-of-table[shift=3.0]", "--against", "mean-of-table", "--seeds", "10", "--json")[1]
+        call(*options, "--method", "mean-of-table[shift=3.0]", "--against", "mean-of-table", "--seeds", "10", "--json")[
+            1
+        ]
     )
     assert [(v["method"], v["verdict"]) for v in facts["verdicts"]] == [("mean-of-table[shift=3.0]", "worse")]
 
