@@ -18,9 +18,9 @@ _LABEL = """m.name || CASE WHEN coalesce(cardinality(m."at"), 0) = 0 THEN ''
 def frame(path: str | Path | Store) -> pd.DataFrame:
     """All trials, one row each: the columns of the view `trials`, then one column a metric.
 
-    A metric of a sweep has a column a point, "mse@bits=4". A metric that a task measures on several splits has the
-    split in front, "validation/accuracy", except for the split "test". A metric whose name is a column's already gets
-    "metric/" in front.
+    A metric of a sweep has a column a point, "mse@bits=4". A metric that a trial has on several splits has the split in
+    front, "validation/accuracy", except for the split "test". A metric whose name is a column's already gets "metric/"
+    in front.
 
     Raises:
         HarnessError: there is no store, or nothing in it.
@@ -31,13 +31,15 @@ def frame(path: str | Path | Store) -> pd.DataFrame:
     rows = store.query("SELECT * FROM trials ORDER BY task, variant, scale, pipeline, seed, trial_id")
     long = store.query(
         f"""
-        SELECT trial_id, CASE WHEN coalesce(m.split, '') IN ('', 'test') THEN '' ELSE m.split || '/' END || {_LABEL}
-               AS label, any_value(m.value) AS value
+        SELECT trial_id, m.split AS split, {_LABEL} AS label, any_value(m.value) AS value
         FROM (SELECT trial_id, unnest(metrics) AS m FROM trials) GROUP BY ALL
         """
     )
     if long.empty:
         return rows
+    several = set(long["label"][long.duplicated(["trial_id", "label"], keep=False)])
+    apart = long["label"].isin(several) & ~long["split"].isin(["", "test"])
+    long.loc[apart, "label"] = long["split"][apart] + "/" + long["label"][apart]
     wide = long.pivot(index="trial_id", columns="label", values="value")
     wide.columns = [f"metric/{name}" if name in rows.columns else str(name) for name in wide.columns]
     return rows.join(wide, on="trial_id")

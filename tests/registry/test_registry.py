@@ -199,20 +199,20 @@ LOCAL = LOSSES + "\nclass ALDRLoss(Plain):\n    field = 'loss'\n\nclass _Hidden(
 
 
 def test_a_file_without_hooks_offers_its_classes(tmp_path: Path, load: Load) -> None:
-    file = tmp_path / "my_loss.py"
+    file = tmp_path / "lone_loss.py"
     file.write_text("print('noise on stdout')\n" + LOCAL)
     registry = load(str(file))
     local = {found.name: found for found in registry.methods if found.distribution == "local"}
     assert set(local) == {"plain", "sharp", "loose", "aldr-loss"}
     assert local["aldr-loss"].declaration.field == "loss"
     assert local["sharp"].declaration.field == "local"
-    assert local["sharp"].declaration.target == "harness_local_my_loss:Sharp"
+    assert local["sharp"].declaration.target == "harness_local_lone_loss:Sharp"
     assert local["sharp"].path == str(file)
-    assert "harness_local_my_loss" not in sys.modules
+    assert "harness_local_lone_loss" not in sys.modules
 
 
 def test_a_local_plugin_is_cached(tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "my_loss.py"
+    file = tmp_path / "lone_loss.py"
     file.write_text(LOCAL)
     first = load(str(file)).methods
     monkeypatch.setattr(sys, "executable", "/no/such/python")
