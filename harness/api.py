@@ -36,7 +36,7 @@ def method(name: str, plugins: Sequence[str] = (), **params: Any) -> Any:
 
 
 def run(
-    study: str | Path | None = None,
+    study: str | Path | Sequence[str | Path] = (),
     *,
     store: str | Path = "results",
     plugins: Sequence[str] = (),
@@ -52,14 +52,14 @@ def run(
     """Run a study; what the store has already is not run again.
 
     Args:
-        study: a TOML file, or None.
+        study: a TOML file, or several that run as one.
         store: folder of the results.
         plugins: plugins that are not installed: files, folders, modules.
         executor: "processes" or "inline".
         jobs: workers side by side; None for one a core.
         stale, retry, force: also run trials whose code has changed; that failed; all.
         settings: as in a study file: tasks, methods, against, seeds, scale, mapping, timeout, ...; they change what
-            the file says.
+            the files say.
 
     Returns:
         what was run, by status; `exit_code` as the command would give it.
@@ -72,11 +72,12 @@ def run(
     from harness.execution.progress import make_progress
     from harness.registry import Registry
     from harness.storage.store import Store
-    from harness.study import Study, plan
+    from harness.study import Study, join, plan
 
     registry = Registry.load([str(plugin) for plugin in plugins])
-    base = Study.read(study) if study is not None else Study.make(name="python")
-    expanded = plan(base.replace(executor=executor, jobs=jobs, **settings), registry)
+    files = [study] if isinstance(study, str | Path) else study
+    bases = [Study.read(file) for file in files] or [Study.make(name="python")]
+    expanded = join([plan(base.replace(executor=executor, jobs=jobs, **settings), registry) for base in bases])
     return run_plan(
         expanded,
         Store(store),

@@ -1,7 +1,7 @@
 """The cells of a board: the finished values of each pipeline on each task and variant, gathered in one query.
 
 A ranking is what can be compared: one task in its newest version, variant, scale, metric and point of a sweep. A cell
-is one pipeline in it (with its tuning effort, implementation and precision).
+is one pipeline in it (with its packages, tuning effort, implementation and precision).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 RANKING = ("task", "task_package", "task_version", "variant", "scale", "metric", "at")
-CELL = ("pipeline", "tune", "impl", "precision")
+CELL = ("pipeline", "package", "tune", "impl", "precision")
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,12 @@ def _nothing(store: Store, wanted: Filter) -> HarnessError:
 
 
 _KEYS = ", ".join(name for name in RANKING if name not in ("metric", "at"))
-_CELL = "pipeline, tune, impl, precision"
+_CELL = ", ".join(CELL)
 _ROWS = """
     SELECT task, coalesce(task_package, '') AS task_package, coalesce(task_version, 0) AS task_version, variant,
-           coalesce(scale, '') AS scale, pipeline, coalesce(tune, 0) AS tune, coalesce(impl, '') AS impl,
+           coalesce(scale, '') AS scale, pipeline,
+           coalesce(array_to_string([m.package FOR m IN methods], '+'), '') AS package,
+           coalesce(tune, 0) AS tune, coalesce(impl, '') AS impl,
            coalesce(precision, '') AS precision, seed, status, failed, metrics
     FROM trials WHERE {conditions}
 """
@@ -234,7 +236,7 @@ measured AS NOT MATERIALIZED (
     FROM (
         SELECT r.* EXCLUDE (metrics), u.metric, unnest([
             m FOR m IN r.metrics
-            IF m.name = u.metric AND (u.split = '' OR coalesce(m.split, '') IN ('', u.split))
+            IF m.name = u.metric AND (u.split = '' OR coalesce(m.split, '') IN ('', 'group', u.split))
         ]) AS m
         FROM rows r JOIN used u USING (task, task_package, task_version) WHERE r.status = 'ok'
     )

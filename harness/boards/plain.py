@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.boards.cells import Cells, Filter, at_point, gather
+from harness.boards.cells import CELL, Cells, Filter, at_point, gather
 from harness.stats.best import best_group
 from harness.stats.intervals import mean_interval
 from harness.storage.files import write_atomic
@@ -29,6 +29,7 @@ class BoardRow:
     """One cell of a board.
 
     Attributes:
+        package: top-level package of each method, joined by "+".
         at: the point of a sweep, {"bits": 4.0}; {} for a plain metric.
         mean, low, high: over the finished seeds, in the metric's own unit, with the Student interval (95 %); None
             where there are too few.
@@ -58,6 +59,7 @@ class BoardRow:
     impl: str
     precision: str
     task_version: int
+    package: str
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -116,6 +118,7 @@ def board(
                 names["impl"][i],
                 names["precision"][i],
                 names["task_version"][i],
+                names["package"][i],
             )
             rows.append(row)
     return rows
@@ -173,7 +176,7 @@ def _digest(cells: Cells, span: slice) -> str:
         digest.update(np.ascontiguousarray(column[span]).tobytes())
     for name in ("task", "variant", "scale", "metric", "at"):
         digest.update(f"\x1e{cells.names[name][span.start]}".encode())
-    for name in ("pipeline", "tune", "impl", "precision"):
+    for name in CELL:
         digest.update("\x1f".join(map(str, cells.names[name][span])).encode())
     return digest.hexdigest()
 

@@ -64,7 +64,7 @@ def _section(cells: list[BoardRow]) -> Section:
     body = [
         [
             "*" if cell.best_group else "",
-            cell.pipeline,
+            _name(cell, cells),
             *(str(getattr(cell, name)) for name in extra),
             number(cell.mean),
             f"[{number(cell.low)}, {number(cell.high)}]" if cell.low is not None else "-",
@@ -74,6 +74,12 @@ def _section(cells: list[BoardRow]) -> Section:
         for cell in cells
     ]
     return title, head, body, _notes(cells)
+
+
+def _name(cell: BoardRow, cells: list[BoardRow]) -> str:
+    """The pipeline, with its package where another one's has the same name."""
+    same = {other.package for other in cells if other.pipeline == cell.pipeline}
+    return f"{cell.pipeline} ({cell.package})" if len(same) > 1 else cell.pipeline
 
 
 def _notes(cells: list[BoardRow]) -> list[str]:

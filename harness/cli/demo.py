@@ -59,4 +59,4 @@ The rows lie in {store}/trials, as Parquet. What to type next:
   harness run --task longtail-digits --method focal --against baselines --seeds 10
   harness board                         the boards again
   harness sql "select pipeline, avg(value) from metrics where name = 'accuracy' group by 1"
-  harness run --plugin ./my_loss.py --method my-loss --task "noisy-labels-digits[noise=0.6]" --against baselines"""
+  harness run --plugin ./my_loss.py --method my-loss --task "noisy-labels-digits[sym60]" --against baselines"""

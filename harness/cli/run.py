@@ -208,18 +208,21 @@ def say_against(plan: Plan, store: Store) -> None:
 
 
 def verdicts(plan: Plan, store: Store) -> list[Any]:
-    """The comparisons that a plan asked for: every method with every baseline, per task."""
+    """The comparisons that a plan asked for: on each task every method with every baseline."""
     from harness.boards.against import against
     from harness.boards.cells import Filter
 
-    baselines = tuple(dict.fromkeys(group.pipeline for group in plan.groups if group.baseline))
-    methods = dict.fromkeys(group.pipeline for group in plan.groups if group.asked)
-    tasks = tuple(dict.fromkeys(f"{group.task.name}[{group.variant}]" for group in plan.groups))
+    baselines: dict[str, set[str]] = {}
+    for group in plan.groups:
+        if group.baseline:
+            baselines.setdefault(group.cell, set()).add(group.pipeline)
     found: list[Any] = []
-    for method in methods:
-        others = tuple(name for name in baselines if name != method)
+    for method, scale in dict.fromkeys((group.pipeline, group.scale) for group in plan.groups if group.asked):
+        own = [g for g in plan.groups if (g.pipeline, g.scale) == (method, scale)]
+        others = dict.fromkeys(name for g in own for name in sorted(baselines.get(g.cell, ())) if name != method)
+        tasks = dict.fromkeys(f"{g.task.name}[{g.variant}]" for g in own if baselines.get(g.cell, set()) - {method})
         if others:
-            found += against(store, method, others, Filter(tasks=tasks, scale=plan.spec.scale))
+            found += against(store, method, tuple(others), Filter(tasks=tuple(tasks), scale=scale))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a query may begin with "-- a comment"
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--store", "path", default="results", show_default=True, metavar="DIR", help="Where the rows are.")

@@ -60,7 +60,9 @@ def check(path: str) -> int:
 
 @store.command("import")
 @click.argument("source")
-@click.option("--trust", default="", help="Give the rows this level: self-reported, re-scored, re-run.")
+@click.option(
+    "--trust", default="", help="Give the rows this level: self-reported, re-scored, re-run or re-run-elsewhere."
+)
 @_STORE
 def import_(source: str, trust: str, path: str) -> None:
     """Add the rows of another store, or of a Parquet file of rows; rows already there are left out."""

@@ -76,12 +76,13 @@ def _judge(
 def _plan(row: Mapping[str, Any], registry: Registry) -> Plan:
     task = {"name": row["task"], "params": json.loads(row["task_params"])}
     stages = row["methods"]
+    addresses = [f"{stage['distribution']}/{stage['name']}" for stage in stages]
     params = {
-        f"{stage['name']}.{key}" if len(stages) > 1 else key: value
-        for stage in stages
+        f"{address}.{key}" if len(stages) > 1 else key: value
+        for address, stage in zip(addresses, stages, strict=True)
         for key, value in json.loads(stage["params"]).items()
     }
-    method = {"name": "+".join(stage["name"] for stage in stages), "params": params}
+    method = {"name": "+".join(addresses), "params": params}
     study = Study.make(
         name="confirm",
         tasks=[task],

@@ -138,6 +138,8 @@ def run_plan(
     if not todo.pieces:
         return summary
     facts = environment(1, device)
+    if device == "cuda" and not facts["gpu"]:
+        raise HarnessError("--device cuda: no GPU is found on this machine (nvidia-smi names none); use cpu")
     _register(plan, store, facts)
     _tell(events, progress, "harness_study_started", study=plan.study, store=str(store.path), trials=todo.trials)
     folder = Path(tempfile.mkdtemp(prefix="harness-"))

@@ -42,7 +42,8 @@ def ask(store: Store, query: str) -> pa.Table:
 
 def text(table: pa.Table, form: str) -> str:
     """A table as "table", "csv" or "json" (a list of objects; what is not finite is null)."""
-    rows = [{name: plain_value(value) for name, value in row.items()} for row in table.to_pylist()]
+    kinds = {field.name: field.type for field in table.schema}
+    rows = [{name: plain_value(value, kinds[name]) for name, value in row.items()} for row in table.to_pylist()]
     if form == "json":
         return json.dumps(rows, indent=1, default=str)
     cells = [[_cell(value) for value in row.values()] for row in rows]
@@ -61,16 +62,18 @@ def text(table: pa.Table, form: str) -> str:
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def plain_value(value: Any) -> Any:
-    """JSON values: a map is a list of pairs in arrow, an object here."""
-    if isinstance(value, float) and not math.isfinite(value):
+def plain_value(value: Any, kind: pa.DataType) -> Any:
+    """JSON values: a map is a list of pairs in arrow, an object here; what is not finite is null."""
+    import pyarrow as pa
+
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    if isinstance(value, dict):
-        return {name: plain_value(item) for name, item in value.items()}
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return {str(name): plain_value(item) for name, item in value}
-        return [plain_value(item) for item in value]
+    if pa.types.is_map(kind):
+        return {str(key): plain_value(item, kind.item_type) for key, item in value}
+    if pa.types.is_struct(kind):
+        return {field.name: plain_value(value[field.name], field.type) for field in kind}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [plain_value(item, kind.value_type) for item in value]
     return value
 
 

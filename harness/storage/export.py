@@ -47,7 +47,7 @@ def _csv(store: Store, path: Path) -> int:
     rows = frame(store)
     for name in ("methods", "metrics", "floor", "curves"):
         values = store.table(f"SELECT {name} FROM trials ORDER BY task, variant, scale, pipeline, seed, trial_id")
-        rows[name] = [json.dumps(plain_value(value)) for value in values.column(0).to_pylist()]
+        rows[name] = [json.dumps(plain_value(value, values.column(0).type)) for value in values.column(0).to_pylist()]
     rows.to_csv(path, index=False)
     return len(rows)
 

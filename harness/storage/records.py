@@ -113,7 +113,10 @@ def _schema(kind: str) -> pa.Schema:
         "tasks": {
             "name": text,
             "package": text,
+            "distribution": text,
             "version": pa.int32(),
+            "field": text,
+            "summary": text,
             "offers": text,
             "takes": text,
             "metrics": pa.list_(metric),
@@ -148,7 +151,8 @@ def _task(record: Record) -> dict[str, Any]:
         entry["direction"] = entry["direction"] or "max"
         for key in ("margin", "ceiling"):
             entry[key] = None if entry[key] is None else float(entry[key])
-    plain = {key: _text(record.get(key)) for key in ("name", "package", "offers", "takes", "reference", "budget")}
+    texts = ("name", "package", "distribution", "field", "summary", "offers", "takes", "reference", "budget")
+    plain = {key: _text(record.get(key)) for key in texts}
     version = record.get("version")
     return {
         **plain,

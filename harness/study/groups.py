@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 from harness.code.canonical import canonical
@@ -51,8 +52,15 @@ class Group:
 
     def also(self, other: Group) -> Group:
         """This group, asked for as the other one too: by another entry, or with more seeds."""
-        more = other if len(other.seeds) > len(self.seeds) else self
-        return replace(more, asked=self.asked or other.asked, baseline=self.baseline or other.baseline)
+        return replace(
+            self,
+            seeds=tuple(dict.fromkeys((*self.seeds, *other.seeds))),
+            trial_ids={**self.trial_ids, **other.trial_ids},
+            mapping=self.mapping if self.mapping == other.mapping else "loop",
+            timeout=max(self.timeout, other.timeout) if self.timeout and other.timeout else None,
+            asked=self.asked or other.asked,
+            baseline=self.baseline or other.baseline,
+        )
 
     @property
     def cell(self) -> str:
@@ -61,8 +69,10 @@ class Group:
 
     @property
     def digest(self) -> str:
-        """A short name that no other group has."""
-        return self.trial_ids[self.seeds[0]][:12]
+        """A short name that no other group has, whatever its seeds."""
+        stages = [[stage.target, stage.path, stage.params] for stage in self.stages]
+        text = canonical([self.cell, stages, self.tune, self.impl, self.precision])
+        return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -119,13 +129,17 @@ def join(plans: Sequence[Plan]) -> Plan:
     for group in (group for one in plans for group in one.groups):
         known = groups.get(group.digest)
         groups[group.digest] = group if known is None else known.also(group)
+    looped = {group.cell for group in groups.values() if group.mapping == "loop"}
+
+    def mapped(group: Group) -> Group:
+        return replace(group, mapping="loop") if group.cell in looped else group
 
     def records(kind: str) -> tuple[Mapping[str, Any], ...]:
         return tuple({canonical(record): record for one in plans for record in getattr(one, kind)}.values())
 
     return Plan(
         spec=replace(first.spec, name="+".join(names), against=tuple({a for one in plans for a in one.spec.against})),
-        groups=tuple(groups.values()),
+        groups=tuple(mapped(group) for group in groups.values()),
         skipped=tuple(dict.fromkeys(note for one in plans for note in one.skipped)),
         tasks={name: about for one in plans for name, about in one.tasks.items()},
         methods={name: about for one in plans for name, about in one.methods.items()},

@@ -76,6 +76,23 @@ def test_several_study_files_run_as_one(call, options, guess_the_mean, tmp_path)
     assert harness.results("results")["study"].unique().tolist() == ["a+b"]
 
 
+def test_seeds_of_studies_that_run_as_one_are_joined(call, guess_the_mean, tmp_path):
+    for name, seeds in (("a", [0, 1]), ("b", [0, 5])):
+        text = (
+            f'[study]\ntasks = ["guess-the-mean"]\nmethods = ["mean-of-table"]\nseeds = {seeds}\nexecutor = "inline"\n'
+        )
+        (tmp_path / "here" / f"{name}.toml").write_text(text)
+    facts = json.loads(call("run", "a.toml", "b.toml", "--plugin", guess_the_mean, "--dry-run", "--json")[1])
+    assert [group["seeds"] for group in facts["groups"]] == [[0, 1, 5]]
+
+
+def test_a_gpu_that_is_not_there_is_an_error_before_the_run(call, options, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, _, err = call(*options, "--device", "cuda")
+    assert code == 2
+    assert "no GPU is found" in err
+
+
 def test_confirm_counts_old_rows_as_current_where_the_numbers_are_equal(call, options, guess_the_mean):
     call(*options)
     code = guess_the_mean.read_text()
