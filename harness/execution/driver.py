@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, UnknownName
 from harness.execution.artifacts import Artifacts
-from harness.execution.environment import environment, revision
+from harness.execution.environment import environment, fair_share, revision
 from harness.execution.executor import Executor, Inline, Processes, load
 from harness.execution.flow import Flow, Interrupted
 from harness.execution.progress import Progress
@@ -155,7 +155,7 @@ def run_plan(
                 revision=revision(str(Path.cwd())),
             )
             artifacts = Artifacts(Path(store.path) / "artifacts", executor)
-            limits = (plan.memory_bytes, plan.referee_timeout)
+            limits = (plan.memory_bytes or fair_share(executor.workers), plan.referee_timeout)
             flow = Flow(executor, folder, artifacts, provenance, store.commit, *limits)
             try:
                 summary.interrupted = not _carry_out(todo, flow, executor, progress, events)

@@ -95,6 +95,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def fair_share(workers: int) -> int | None:
+    """Bytes that each of so many groups may hold, so that together they leave a fifth of the memory to the rest."""
+    memory = _memory()
+    return int(0.8 * memory / workers) if memory else None
+
+
 def _memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -23,7 +23,7 @@ from harness.study.groups import Group, Plan
 from harness.study.identity import code_id, trial_ids
 from harness.study.notation import Stage, coerce, display, parse_pipeline, parse_task, variant_display, variant_params
 from harness.study.records import method_records, paper_records, task_record
-from harness.study.spec import Entry, Study
+from harness.study.spec import TRIAL_SECONDS, Entry, Study
 
 __all__ = ["Group", "Need", "Plan", "Study", "plan"]
 
@@ -246,7 +246,7 @@ class _Planner:
             trial_ids=ids,
             code_id=code_id([(stage.target, stage.path) for stage in stages], (part.target, part.path)),
             needs=self.needs(variant, one),
-            timeout=study.timeout,
+            timeout=study.timeout or TRIAL_SECONDS[study.scale],
             impl=study.impl,
             precision=study.precision,
             tune=study.tune,

@@ -17,6 +17,7 @@ MAPPINGS = ("auto", "loop", "vmap")
 IMPLEMENTATIONS = ("auto", "reference", "triton")
 PRECISIONS = ("float32", "float64")
 DEFAULT_SEEDS = 10
+TRIAL_SECONDS = {"smoke": 120.0, "small": 3600.0, "full": 86400.0}  # a hang must end some day
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Study:
         seeds: the seeds themselves.
         tune: number of tuning draws; 0 for the defaults.
         mapping: how seeds are run, "auto", "loop" or "vmap".
-        timeout: seconds a trial, or None for no limit.
-        memory: bytes that a group's processes may hold together, or None for no limit.
+        timeout: seconds a trial, or None for the scale's own limit (`TRIAL_SECONDS`).
+        memory: bytes that a group's processes may hold together, or None for a share of what the machine has.
         referee_timeout: seconds that preparing or scoring one seed may take.
         jobs: workers at a time, or None for one a core.
         executor: name of a declared executor.
@@ -201,6 +202,11 @@ def _entry(key: str, item: Any) -> Entry:
         return item
     if isinstance(item, str):
         return Entry(item)
+    if isinstance(item, type):
+        raise HarnessError(
+            f"{key}: {item.__name__} is a class, and workers cannot import what is defined in a notebook or script; "
+            f"save it in a file, give plugins=['FILE.py'], and name it"
+        )
     if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
         raise HarnessError(f"{key}: expected a text or a table with a name, got {item!r}")
     accepted = ("name", "params", "grid")

@@ -120,6 +120,11 @@ def test_method_gives_an_instance():
         harness.method("focl")
 
 
+def test_a_class_is_refused_with_the_mend():
+    with pytest.raises(HarnessError, match="save it in a file"):
+        harness.run(methods=[dict])
+
+
 def test_results_of_no_store_is_an_error(tmp_path):
     with pytest.raises(HarnessError, match="harness demo"):
         harness.results(tmp_path / "none")
