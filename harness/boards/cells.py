@@ -212,8 +212,7 @@ _KEYS = ", ".join(name for name in RANKING if name not in ("metric", "at"))
 _CELL = ", ".join(CELL)
 _ROWS = """
     SELECT task, coalesce(task_package, '') AS task_package, coalesce(task_version, 0) AS task_version, variant,
-           coalesce(scale, '') AS scale, pipeline,
-           coalesce(array_to_string([m.package FOR m IN methods], '+'), '') AS package,
+           coalesce(scale, '') AS scale, pipeline, coalesce(package, '') AS package,
            coalesce(tune, 0) AS tune, coalesce(impl, '') AS impl,
            coalesce(precision, '') AS precision, seed, status, failed, metrics
     FROM trials WHERE {conditions}

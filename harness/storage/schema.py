@@ -34,7 +34,7 @@ COLUMNS: Mapping[str, str] = {
     # identity
     **dict.fromkeys(("trial_id", "code_id", "study", "task", "task_package"), "VARCHAR"),
     "task_version": "INTEGER",
-    **dict.fromkeys(("variant", "task_params", "scale", "pipeline"), "VARCHAR"),
+    **dict.fromkeys(("variant", "task_params", "scale", "pipeline", "package"), "VARCHAR"),
     "methods": METHODS,
     "settings": "VARCHAR",
     "seed": "BIGINT",
@@ -96,7 +96,8 @@ def schema() -> pa.Schema:
 def table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Rows as a table of `schema()`.
 
-    A missing column is null, except role ("evaluate"), trust ("re-run") and schema_version, which have defaults.
+    A missing column is null, except role ("evaluate"), trust ("re-run") and schema_version, which have defaults, and
+    `package`, which is that of each method joined by "+".
     Parameters and settings may be given as mappings, `started_at` as a datetime (naive: UTC).
 
     Raises:
@@ -121,6 +122,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("task_params", "settings"):
         plain[name] = _json(plain.get(name))
     plain["methods"] = [{**m, "params": _json(m.get("params"))} for m in plain.get("methods") or ()]
+    plain.setdefault("package", "+".join(str(m.get("package") or "") for m in plain["methods"]))
     for name in ("metrics", "floor"):
         plain[name] = [{**e, "at": _point(e.get("at"))} for e in plain.get(name) or ()]
     plain["curves"] = list(plain.get("curves") or ())

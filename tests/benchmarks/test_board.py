@@ -70,6 +70,7 @@ def part(task: int, rng: np.random.Generator) -> pa.Table:
         "variant": pa.array(["default"] * rows),
         "scale": pa.array(["small"] * rows),
         "pipeline": pa.array(labels[method], pa.string()),
+        "package": pa.array(["pkg"] * rows),
         "methods": pa.array(methods, schema().field("methods").type),
         "seed": pa.array(seed, pa.int64()),
         "tune": pa.array([0] * rows, pa.int32()),
