@@ -14,6 +14,8 @@ def build_table(problem, context):
     """An artifact: counts its own builds, and fails for problems marked so."""
     if problem.info["fault"] == "artifact" and problem.info["seed"] == 1:
         raise RuntimeError("no table today")
+    if problem.info["fault"] == "artifact-exit" and problem.info["seed"] == 1:
+        os._exit(9)
     with open(os.environ["BUILDS"], "a") as file:
         file.write("x")
     return {"mean": problem.train.y.mean(keepdims=True)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.execution.endings import DIED, checked
 from harness.execution.isolation import Limits
 from harness.execution.job import GroupJob
 from harness.part import Need, Part
@@ -83,7 +84,11 @@ class Artifacts:
         call = self._executor.submit(
             "harness.execution.worker:run_artifact", work.to_json(), replace(limits, seconds=seconds)
         )
-        ending = call.result()
+        ending = checked(call.result())
+        if ending.status in DIED and len(seeds) > 1:  # one bad seed must not cost the others
+            for seed in seeds:
+                self._build(need, job, [seed], digests, limits)
+            return
         reports = {report["seed"]: report for report in (ending.value or {}).get("reports", [])}
         for seed in seeds:
             report = reports.get(seed)

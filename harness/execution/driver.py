@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, UnknownName
 from harness.execution.artifacts import Artifacts
+from harness.execution.endings import Interrupted
 from harness.execution.environment import environment, fair_share, revision
 from harness.execution.executor import Executor, Inline, Processes, load
-from harness.execution.flow import Flow, Interrupted
+from harness.execution.flow import Flow
 from harness.execution.progress import Progress
 from harness.execution.rows import Provenance, Row
 

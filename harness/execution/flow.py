@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.execution.artifacts import Artifacts
+from harness.execution.endings import DIED, checked
 from harness.execution.executor import Executor, Served
 from harness.execution.isolation import Ending, Limits
 from harness.execution.job import GroupJob
@@ -18,12 +19,6 @@ from harness.execution.rows import Outcome, Provenance, Row, make_row, now
 
 if TYPE_CHECKING:
     from harness.study.planner import Group
-
-DIED = ("timeout", "oom", "crashed")
-
-
-class Interrupted(Exception):
-    """The study is being ended; the group leaves no rows."""
 
 
 class Flow:
@@ -127,18 +122,12 @@ class Flow:
 
     def _call(self, group: Group, job: GroupJob) -> Ending:
         limits = self._limits(group, len(job.seeds))
-        return _checked(self._executor.submit("harness.execution.worker:run_group", job.to_json(), limits).result())
+        return checked(self._executor.submit("harness.execution.worker:run_group", job.to_json(), limits).result())
 
     def _limits(self, group: Group, seeds: int = 1) -> Limits:
         """What a call for so many seeds of a group may take."""
         seconds = group.timeout * seeds if group.timeout else None
         return Limits(seconds=seconds, memory_bytes=self._memory_bytes)
-
-
-def _checked(ending: Ending) -> Ending:
-    if ending.status == "interrupted":
-        raise Interrupted
-    return ending
 
 
 def _read(ending: Ending, live: Sequence[Outcome]) -> None:
@@ -195,7 +184,7 @@ class Referees:
         if limits.seconds:
             limits = replace(limits, seconds=limits.seconds * len(outcomes))
         with self._lock(group):
-            ending = _checked(self._service(group).call("score", payload, limits))
+            ending = checked(self._service(group).call("score", payload, limits))
         for outcome in outcomes:
             if ending.status != "ok":
                 outcome.fail(ending.status, "score", ending.error, ending)
@@ -218,7 +207,7 @@ class Referees:
     def _prepare(self, group: Group, outcome: Outcome) -> None:
         file = str(self._folder / "problems" / f"{len(self._prepared)}-{group.digest}-{outcome.seed}.safetensors")
         payload = {"params": group.task.params, "scale": group.scale, "seed": outcome.seed, "file": file}
-        ending = _checked(self._service(group).call("prepare", payload, self._limits))
+        ending = checked(self._service(group).call("prepare", payload, self._limits))
         if ending.status == "ok":
             self._prepared[group.cell][outcome.seed] = (file, ending.value["floor"])
         else:

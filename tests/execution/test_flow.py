@@ -54,6 +54,22 @@ def harness_connection(store):
     return Store(store).connection()
 
 
+def test_a_builder_that_dies_costs_its_own_seed_only(guess_the_mean, tmp_path):
+    summary = harness.run(
+        tasks=["guess-the-mean[fault=artifact-exit]"],
+        methods=["mean-of-table"],
+        seeds=3,
+        plugins=[guess_the_mean],
+        store=tmp_path / "store",
+        jobs=1,
+    )
+    assert summary.statuses == {"ok": 2, "failed": 1}
+    with harness_connection(tmp_path / "store") as connection:
+        found = connection.execute("select seed, stage, error from trials where status = 'failed'").fetchall()
+    assert found[0][:2] == (1, "artifact")
+    assert "exit code 9" in found[0][2]
+
+
 def test_a_group_score_that_fails_is_everybodys(guess_the_mean, tmp_path):
     assert run(guess_the_mean, tmp_path / "store", "group").statuses == {"failed": 3}
 
