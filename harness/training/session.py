@@ -114,6 +114,7 @@ class Session(ABC):
         self.curves = Curves(len(requests), self.recipe.record)
         self.alive = [True] * len(requests)
         self.number = self.examples = self.evaluations = 0
+        self.scored = [0] * len(requests)  # examples that hooks passed through a network
         self.results: list[Result | None] = [None] * len(requests)
         for position, request in enumerate(requests):
             check_labels(request.recipe, self, position)
@@ -280,15 +281,16 @@ class Session(ABC):
             if self.alive[position]:
                 self.finish(position)
 
-    def spent(self) -> Spent:
-        """What a seed that is still in training has used up so far."""
-        return Spent(steps=self.number, examples=self.examples, gradients=self.evaluations)
+    def spent(self, position: int = 0) -> Spent:
+        """What a seed that is still in training has used up so far; what its hooks scored counts as examples."""
+        examples = self.examples + self.scored[position]
+        return Spent(steps=self.number, examples=examples, gradients=self.evaluations)
 
     def fail(self, position: int, error: BaseException) -> None:
         """End a seed with an error; the others go on."""
         self.alive[position] = False
         self.results[position] = Result(
-            None, error, self.spent(), self.mapping, self.wanted, self.curves.points[position]
+            None, error, self.spent(position), self.mapping, self.wanted, self.curves.points[position]
         )
 
     def finish(self, position: int) -> None:
@@ -307,7 +309,7 @@ class Session(ABC):
         history = self.curves.history[position]
         trained = Trained(dict(recipe.networks), weights, recipe, history)
         self.results[position] = Result(
-            trained, None, self.spent(), self.mapping, self.wanted, self.curves.points[position]
+            trained, None, self.spent(position), self.mapping, self.wanted, self.curves.points[position]
         )
 
     # --- helpers of the mappings ---

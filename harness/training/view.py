@@ -34,6 +34,7 @@ class View(SeedView):
 
     def predict(self, x: Array, network: str = "model") -> dict[str, Array]:
         self._known("network", network, self._session.recipe.networks)
+        self._session.scored[self._position] += len(x)
         parts = []
         with torch.no_grad():
             for start in range(0, len(x), BATCH):
@@ -46,6 +47,7 @@ class View(SeedView):
         self._known("source", source, session.feeds)
         self._known("term", term, session.recipe.terms)
         feed = session.feeds[source]
+        session.scored[self._position] += feed.examples
         values = []
         for start in range(0, feed.examples, BATCH):
             batch = feed.whole(self._position, start, min(start + BATCH, feed.examples))

@@ -264,3 +264,20 @@ def test_a_trained_model_predicts_from_arrays_that_may_not_be_written_and_from_s
     expected = weights(embedded)["table.weight"][y]
     for dtype in (np.int64, np.int32, np.uint8):
         assert (embedded.trained.predict(y.astype(dtype))["logits"] == expected).all()
+
+
+
+@MAPPINGS
+def test_what_hooks_score_counts_as_examples(mapping):
+    x = mlp_recipe().sources["labelled"].x
+
+    def score(view):
+        if view.epoch == 1:
+            view.predict(x[:5])
+            view.losses()
+
+    plain = run(mlp_recipe(), (0, 1), mapping, "float32")
+    scored = run(mlp_recipe().with_hook(score), (0, 1), mapping, "float32")
+    for before, after in zip(plain, scored, strict=True):
+        assert after.spent.examples == before.spent.examples + 5 + 90
+        assert after.spent.gradients == before.spent.gradients
