@@ -266,7 +266,6 @@ def test_a_trained_model_predicts_from_arrays_that_may_not_be_written_and_from_s
         assert (embedded.trained.predict(y.astype(dtype))["logits"] == expected).all()
 
 
-
 @MAPPINGS
 def test_what_hooks_score_counts_as_examples(mapping):
     x = mlp_recipe().sources["labelled"].x
