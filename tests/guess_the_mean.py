@@ -14,6 +14,8 @@ def build_table(problem, context):
     """An artifact: counts its own builds, and fails for problems marked so."""
     if problem.info["fault"] == "artifact" and problem.info["seed"] == 1:
         raise RuntimeError("no table today")
+    if problem.info["fault"] == "surrogate" and problem.info["seed"] == 1:
+        raise OSError("cannot open caf\\udce9.txt")
     if problem.info["fault"] == "artifact-exit" and problem.info["seed"] == 1:
         os._exit(9)
     with open(os.environ["BUILDS"], "a") as file:
@@ -53,6 +55,8 @@ class GuessTheMean(BaseTask):
         self.fault = fault
 
     def prepare(self, scale, seed):
+        with open(os.environ["BUILDS"] + "-prepared", "a") as file:
+            file.write("x")
         if self.fault == "prepare" and seed == 1:
             raise ValueError("the data are gone")
         y = random(seed, "split").normal(size=40)

@@ -48,6 +48,7 @@ class Cells:
     def __init__(self, table: pa.Table) -> None:
         self.names = {name: table.column(name).to_pylist() for name in (*RANKING, *CELL, "direction", "split")}
         self.n, self.failed, self.total = (table.column(c).to_numpy() for c in ("n", "failed", "total"))
+        self.mixed = table.column("mixed").to_pylist()
         self.digest = table.column("digest").to_numpy()
         lists = table.column("trials").combine_chunks()
         self._offsets = lists.offsets.to_numpy()
@@ -214,8 +215,11 @@ _ROWS = """
     SELECT task, coalesce(task_package, '') AS task_package, coalesce(task_version, 0) AS task_version, variant,
            coalesce(scale, '') AS scale, pipeline, coalesce(package, '') AS package,
            coalesce(tune, 0) AS tune, coalesce(impl, '') AS impl,
-           coalesce(precision, '') AS precision, seed, status, failed, metrics
-    FROM trials WHERE {conditions}
+           coalesce(precision, '') AS precision, seed, status, failed, metrics, coalesce(newer.code, code_id) AS code
+    FROM trials LEFT JOIN (
+        SELECT task, variant, scale, pipeline, old_code_id AS code_id, new_code_id AS code FROM _confirmed
+    ) newer USING (task, variant, scale, pipeline, code_id)
+    WHERE {conditions}
 """
 _POINT = """
     CASE WHEN coalesce(cardinality(m."at"), 0) = 0 THEN ''
@@ -247,7 +251,8 @@ summaries AS MATERIALIZED (
 ),
 counts AS (
     SELECT {_KEYS}, {_CELL}, metric, direction, split, count(*) FILTER (failed) AS failed,
-           count(*) FILTER (status = 'ok') AS finished, count(*) AS total
+           count(*) FILTER (status = 'ok') AS finished, count(*) AS total,
+           coalesce(min(code) FILTER (status = 'ok') <> max(code) FILTER (status = 'ok'), false) AS mixed
     FROM rows JOIN used USING (task, task_package, task_version) GROUP BY ALL
 ),
 points AS (SELECT DISTINCT {_KEYS}, metric, point FROM summaries),
@@ -255,7 +260,7 @@ spread AS (
     SELECT c.*, coalesce(p.point, '') AS point FROM counts c LEFT JOIN points p USING ({_KEYS}, metric)
 )
 SELECT dense_rank() OVER (ORDER BY {_KEYS}, metric, point) AS ranking, {_KEYS}, metric, point AS "at", {_CELL},
-       direction, split, coalesce(n, 0) AS n, failed + greatest(finished - coalesce(n, 0), 0) AS failed, total,
+       direction, split, coalesce(n, 0) AS n, failed + greatest(finished - coalesce(n, 0), 0) AS failed, total, mixed,
        coalesce(digest, 0) AS digest,
        coalesce(trials, []) AS trials
 FROM spread LEFT JOIN summaries USING ({_KEYS}, metric, point, {_CELL})

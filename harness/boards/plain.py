@@ -30,6 +30,7 @@ class BoardRow:
 
     Attributes:
         package: top-level package of each method, joined by "+".
+        mixed: its rows were made by more than one version of the code (confirmed ones count as one).
         at: the point of a sweep, {"bits": 4.0}; {} for a plain metric.
         mean, low, high: over the finished seeds, in the metric's own unit, with the Student interval (95 %); None
             where there are too few.
@@ -60,6 +61,7 @@ class BoardRow:
     precision: str
     task_version: int
     package: str
+    mixed: bool
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -119,6 +121,7 @@ def board(
                 names["precision"][i],
                 names["task_version"][i],
                 names["package"][i],
+                cells.mixed[i],
             )
             rows.append(row)
     return rows

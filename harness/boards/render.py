@@ -93,6 +93,9 @@ def _notes(cells: list[BoardRow]) -> list[str]:
     used = min((cell.n - cell.lost for cell in judged), default=0)
     if len(judged) > 1 and smallest_p(used) > 0.05:
         notes.append(f"{used} seeds can hardly tell methods apart at 5 %; 6 can")
+    mixed = [cell.pipeline for cell in cells if cell.mixed]
+    if mixed:
+        notes.append(f"rows of different code: {', '.join(mixed)} (harness run --stale, or harness store confirm)")
     if any(not cell.judged and cell.n for cell in cells):
         notes.append("methods with failures, or with fewer than half of the seeds, are not judged")
     return notes

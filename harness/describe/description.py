@@ -99,6 +99,7 @@ class TaskDescription:
     datasets: Sequence[str] = ()
     budgets: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     trusted_scoring: bool = True
+    scores_groups: bool = False
     doc: str = ""
     file: str = ""
     line: int = 0

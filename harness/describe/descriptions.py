@@ -169,7 +169,7 @@ def _settings() -> str:
 
 
 def _digest(value: Any) -> str:
-    return blake2b(canonical(value).encode(), digest_size=16).hexdigest()
+    return blake2b(canonical(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _bytes_digest(files: Sequence[Path]) -> str:

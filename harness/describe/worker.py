@@ -170,6 +170,7 @@ def describe_task(cls: Any, name: str, target: str) -> TaskDescription:
         datasets=list(cls.datasets),
         budgets=_budgets(cls, parameters),
         trusted_scoring=bool(cls.trusted_scoring),
+        scores_groups=cls.score_group is not importlib.import_module("harness.interfaces").BaseTask.score_group,
         **_place(cls),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 from collections import defaultdict
@@ -13,10 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError, safe_open
+
 from harness.execution.endings import DIED, checked
 from harness.execution.isolation import Limits
 from harness.execution.job import GroupJob
 from harness.part import Need, Part
+from harness.storage.files import one_line, staged, write_atomic
 
 if TYPE_CHECKING:
     from harness.execution.executor import Executor
@@ -62,17 +64,18 @@ class Artifacts:
     def _supply(self, need: Need, job: GroupJob, version: int, limits: Limits, supply: Supply) -> None:
         digests = {seed: _digest(need, job, version, seed) for seed in job.seeds}
         missing = [
-            seed for seed in job.seeds if not self._file(digests[seed]).exists() and digests[seed] not in self._failed
+            seed for seed in job.seeds if digests[seed] not in self._failed and self._seconds(digests[seed]) is None
         ]
         if missing:
             self._build(need, job, missing, digests, limits)
         for seed, digest in digests.items():
-            if digest in self._failed:
-                supply.errors[seed] = f"artifact {need.name}: {self._failed[digest]}"
+            seconds = self._seconds(digest)
+            if seconds is None:
+                reason = self._failed.get(digest, "it was built, but its file cannot be read")
+                supply.errors[seed] = f"artifact {need.name}: {reason}"
                 continue
-            note = json.loads(self._file(digest).with_suffix(".json").read_text())
             supply.files[seed][need.name] = str(self._file(digest))
-            supply.seconds[seed] += float(note["seconds"])
+            supply.seconds[seed] += seconds
 
     def _build(
         self, need: Need, job: GroupJob, seeds: Sequence[int], digests: Mapping[int, str], limits: Limits
@@ -99,8 +102,7 @@ class Artifacts:
                 self._keep(Path(report["outputs"]), digests[seed], need, job, seed, report["wall_seconds"])
 
     def _keep(self, built: Path, digest: str, need: Need, job: GroupJob, seed: int, seconds: float) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._file(digest)
+        """Copy a built artifact into the store; the note first, so that whoever sees the arrays has it."""
         note = {
             "name": need.name,
             "builder": need.builder,
@@ -109,11 +111,23 @@ class Artifacts:
             "seed": seed,
             "seconds": seconds,
         }
-        file.with_suffix(".json").write_text(json.dumps(note))
-        temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-        shutil.copyfile(built, temporary)
-        temporary.chmod(0o444)
-        os.replace(temporary, file)
+        file = self._file(digest)
+        with one_line(self._folder.parent):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(file.with_suffix(".json"), json.dumps(note).encode())
+            with staged(file) as temporary:
+                shutil.copyfile(built, temporary)
+                temporary.chmod(0o444)
+
+    def _seconds(self, digest: str) -> float | None:
+        """What an artifact cost, or None where it is not there as a whole."""
+        file = self._file(digest)
+        try:
+            note = json.loads(file.with_suffix(".json").read_text())
+            with safe_open(str(file), framework="numpy"):  # checks the header against the length of the file
+                return float(note["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return None
 
     def _file(self, digest: str) -> Path:
         return self._folder / f"{digest}.safetensors"

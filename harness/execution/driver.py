@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from harness.registry import Registry
     from harness.storage.store import Store
     from harness.study.planner import Group, Plan
+
+
+MOST_SEEDS = 64  # trials that one worker runs at a time: what is finished is committed, and a stack stays small
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ def _wanted(group: Group, seed: int, existing: Mapping[str, Any], choice: Choice
         return True
     code_id, status = row[0], row[1]
     if code_id != group.code_id:
+        if status != "ok":  # a failure of other code says nothing about this one
+            return True
         todo.stale += not choice.stale
         return choice.stale
     if status != "ok":
@@ -143,7 +149,7 @@ def run_plan(
         raise HarnessError("--device cuda: no GPU is found on this machine (nvidia-smi names none); use cpu")
     _register(plan, store, facts)
     _tell(events, progress, "harness_study_started", study=plan.study, store=str(store.path), trials=todo.trials)
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    folder = scratch_folder()
     try:
         with make_executor() as executor, progress:
             progress.begin(todo.trials)
@@ -153,7 +159,7 @@ def run_plan(
                 device=device,
                 environment_id=facts["environment_id"],
                 machine_class=facts["machine_class"],
-                revision=revision(str(Path.cwd())),
+                revision=revision(),
             )
             artifacts = Artifacts(Path(store.path) / "artifacts", executor)
             limits = (plan.memory_bytes or fair_share(executor.workers), plan.referee_timeout)
@@ -168,6 +174,25 @@ def run_plan(
     told = dict(summary.statuses)
     _tell(events, progress, "harness_study_finished", study=plan.study, store=str(store.path), statuses=told)
     return summary
+
+
+def scratch_folder() -> Path:
+    """A folder for what travels between the processes of a run; those of runs that were killed are removed."""
+    for left in Path(tempfile.gettempdir()).glob("harness-run-*"):
+        owner = left.name.split("-")[2]
+        if owner.isdigit() and not _runs(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"harness-run-{os.getpid()}-"))
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _tell(events: Any, progress: Progress, hook: str, **facts: Any) -> None:
@@ -250,13 +275,17 @@ def _side_by_side(
 
 
 def _cut(pieces: Sequence[Piece], workers: int) -> list[Piece]:
-    """Cut looped groups into chunks of seeds while there are fewer pieces than workers."""
-    spare = workers // max(1, len(pieces))
-    if spare < 2:
-        return list(pieces)
+    """Cut groups into chunks of seeds: looped ones for idle workers, all of them where they are very large.
+
+    Rows do not depend on the cut.
+    """
+    spare = max(1, workers // max(1, len(pieces)))
     cut: list[Piece] = []
     for piece in pieces:
-        chunks = min(spare, len(piece.seeds)) if piece.group.mapping == "loop" else 1
+        seeds = len(piece.seeds)
+        chunks = 1 if piece.group.whole else -(-seeds // MOST_SEEDS)
+        if piece.group.mapping == "loop" and not piece.group.whole:
+            chunks = min(max(chunks, spare), seeds)
         cut.extend(Piece(piece.group, piece.seeds[i::chunks]) for i in range(chunks))
     return cut
 

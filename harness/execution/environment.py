@@ -58,11 +58,10 @@ def version_of(distribution: str) -> str:
         return ""
 
 
-@cache
-def revision(folder: str) -> str:
-    """The git revision of a folder, with "+dirty" where files are changed; "" outside a repository."""
+def revision() -> str:
+    """The git revision of the current folder, with "+dirty" where files are changed; "" outside a repository."""
     try:
-        command = ["git", "-C", folder, "describe", "--always", "--dirty=+dirty", "--abbrev=12", "--exclude=*"]
+        command = ["git", "describe", "--always", "--dirty=+dirty", "--abbrev=12", "--exclude=*"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""

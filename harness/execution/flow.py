@@ -7,9 +7,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import HarnessError
 from harness.execution.artifacts import Artifacts
 from harness.execution.endings import DIED, checked
 from harness.execution.executor import Executor, Served
@@ -67,13 +69,26 @@ class Flow:
         try:
             outcomes = [Outcome(seed) for seed in seeds]
             self._carry_out(group, outcomes, folder)
-            rows = [make_row(group, outcome, self._provenance, started, jobs) for outcome in outcomes]
-            self._commit(rows)
-            return rows
+            return self._committed(group, outcomes, started, jobs)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             with self._count:
                 self._active -= 1
+
+    def _committed(self, group: Group, outcomes: Sequence[Outcome], started: datetime, jobs: int) -> list[Row]:
+        """Write the rows; what a trial left that no row can hold becomes a failure of the trial, not of the study."""
+        try:
+            rows = [make_row(group, outcome, self._provenance, started, jobs) for outcome in outcomes]
+            self._commit(rows)
+        except HarnessError:  # the store cannot be written: nothing to do here
+            raise
+        except Exception as error:
+            for outcome in outcomes:
+                outcome.fail("failed", "run", f"its row cannot be written: {type(error).__name__}: {error}")
+                outcome.metrics, outcome.report = (), {}
+            rows = [make_row(group, outcome, self._provenance, started, jobs) for outcome in outcomes]
+            self._commit(rows)
+        return rows
 
     def finished(self, group: Group) -> None:
         """No more groups of this variant will come: drop its data."""
@@ -156,6 +171,7 @@ class Referees:
         self._limits = limits
         self._services: dict[tuple[str, str], Served] = {}
         self._prepared: dict[str, dict[int, tuple[str, Sequence[Mapping[str, Any]]]]] = defaultdict(dict)
+        self._failed: dict[tuple[str, int], Ending] = {}
         self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._making = threading.Lock()
 
@@ -165,7 +181,10 @@ class Referees:
         with self._lock(group):
             known = self._prepared[group.cell]
             for outcome in outcomes:
-                if outcome.seed not in known:
+                failed = self._failed.get((group.cell, outcome.seed))
+                if failed is not None:
+                    outcome.fail(failed.status, "prepare", failed.error, failed)
+                elif outcome.seed not in known:
                     self._prepare(group, outcome)
                 if outcome.seed in known:
                     files[outcome.seed], outcome.floor = known[outcome.seed]
@@ -211,6 +230,7 @@ class Referees:
         if ending.status == "ok":
             self._prepared[group.cell][outcome.seed] = (file, ending.value["floor"])
         else:
+            self._failed[group.cell, outcome.seed] = ending
             outcome.fail(ending.status, "prepare", ending.error, ending)
 
     def _lock(self, group: Group) -> threading.Lock:

@@ -105,14 +105,14 @@ def _outcome(outcome: Outcome) -> Row:
     return {
         "status": outcome.status,
         "stage": outcome.stage,
-        "error": outcome.error,
-        "traceback": outcome.traceback,
+        "error": clean(outcome.error),
+        "traceback": clean(outcome.traceback),
         "signal": outcome.signal,
-        "log": outcome.log,
+        "log": clean(outcome.log),
         "metrics": list(outcome.metrics),
         "floor": [{"name": e["name"], "at": e["at"], "value": e["value"]} for e in outcome.floor],
         "curves": [
-            {"name": name, "steps": [p[0] for p in points], "values": [p[1] for p in points]}
+            {"name": clean(name), "steps": [p[0] for p in points], "values": [p[1] for p in points]}
             for name, points in curves.items()
         ],
     }
@@ -136,6 +136,11 @@ def _cost(outcome: Outcome, jobs: int) -> Row:
         "mapping": report.get("mapping", ""),
         "group_seeds": report.get("group_seeds", 0),
     }
+
+
+def clean(text: str) -> str:
+    """Text that any file can hold: halves of characters, as in a file name of another encoding, become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def now() -> datetime:

@@ -44,7 +44,10 @@ def resolve(target: str, path: str = "") -> Any:
 
 def instance(part: Part) -> Any:
     """A task or method with its parameters."""
-    return resolve(part.target, part.path)(**{name: _tuples(value) for name, value in part.params.items()})
+    made = resolve(part.target, part.path)(**{name: _tuples(value) for name, value in part.params.items()})
+    if isinstance(made, torch.nn.Module) and "_parameters" not in vars(made):
+        raise HarnessError(f"{type(made).__name__}.__init__ must call super().__init__() first")
+    return made
 
 
 def _tuples(value: Any) -> Any:

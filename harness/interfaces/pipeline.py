@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,18 @@ class Calibrated(Predictor):
 
     def predict(self, x: Array) -> dict[str, Array]:
         if self.model is None:
-            return self.estimator.predict(x)
+            return _named(self.estimator, self.estimator.predict(x))
         outputs = self.model.predict(x)
-        return {**outputs, **self.estimator.predict(outputs["logits"])}
+        return {**outputs, **_named(self.estimator, self.estimator.predict(outputs["logits"]))}
+
+
+def _named(estimator: Estimator, predicted: Any) -> dict[str, Array]:
+    if not isinstance(predicted, Mapping):
+        raise HarnessError(
+            f"{type(estimator).__name__}.predict returned {type(predicted).__name__}; it returns named arrays, such as "
+            '{"logits": array}'
+        )
+    return dict(predicted)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class Pipeline:
         state: Any = offered
         for stage in self.stages:
             state = _advance(state, stage, problem, context)
+            if state is None:
+                raise HarnessError(f"{type(stage).__name__} returned nothing; did it forget to return its result?")
         return context.train(state) if isinstance(state, Recipe) else state
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnknownName
 from harness.interfaces.problem import Array
 from harness.interfaces.sampler import Sampler, Shuffle
 from harness.interfaces.schedule import Constant, Schedule
@@ -187,6 +187,8 @@ class Recipe:
 
     def with_source(self, name: str, **changes: Any) -> Recipe:
         """A copy with fields of one source exchanged."""
+        if name not in self.sources:
+            raise UnknownName("source", name, self.sources)
         return self.replace(sources={**self.sources, name: dataclasses.replace(self.sources[name], **changes)})
 
     def with_network(self, name: str, network: Network) -> Recipe:

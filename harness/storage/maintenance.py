@@ -83,7 +83,7 @@ def _merge(store: Store, present: parts.Listing, confirmed: views.Confirmed) -> 
         "superseded": [rest.name],
         "confirmations": sorted(views.names(confirmed)),
     }
-    with store.connection(present=present) as connection, staged(kept) as temporary:
+    with _said(store), store.connection(present=present) as connection, staged(kept) as temporary:
         superseded = _count(connection, "_displaced")
         if superseded:
             with staged(rest) as other:
@@ -93,6 +93,17 @@ def _merge(store: Store, present: parts.Listing, confirmed: views.Confirmed) -> 
         if rows + superseded != sum(part.rows for part in present.counted):
             raise RuntimeError("a compaction would lose rows; nothing was changed")
     return rows, superseded
+
+
+@contextlib.contextmanager
+def _said(store: Store) -> Iterator[None]:
+    """Turn what DuckDB cannot write (a full disk) into one line; the store is as it was."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise HarnessError(f"'{store.path}' cannot be compacted: {str(error).splitlines()[0]}") from None
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, view: str, path: Path, footer: dict[str, list[str]]) -> None:

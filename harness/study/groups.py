@@ -27,6 +27,7 @@ class Group:
         trial_ids: seed -> identity.
         mapping: "auto" where every pipeline of this task and variant can be stacked, else "loop"; or as the study says.
         needs: artifacts of the task and of the methods.
+        whole: the task scores all seeds together, so they are not cut into chunks.
         asked: the study lists it as a method.
         baseline: it is one to compare with.
     """
@@ -47,6 +48,7 @@ class Group:
     impl: str = "auto"
     precision: str = "float32"
     tune: int = 0
+    whole: bool = False
     asked: bool = True
     baseline: bool = False
 
@@ -72,7 +74,7 @@ class Group:
         """A short name that no other group has, whatever its seeds."""
         stages = [[stage.target, stage.path, stage.params] for stage in self.stages]
         text = canonical([self.cell, stages, self.tune, self.impl, self.precision])
-        return blake2b(text.encode(), digest_size=6).hexdigest()
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True)

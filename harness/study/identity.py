@@ -50,7 +50,7 @@ def trial_ids(
     }
     if role == "tune":
         what |= {"role": role, "settings": dict(settings or {})}
-    start = blake2b(canonical(what).encode(), digest_size=16)
+    start = blake2b(canonical(what).encode("utf-8", "surrogatepass"), digest_size=16)
     found = {}
     for seed in seeds:
         whole = start.copy()

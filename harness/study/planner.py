@@ -159,6 +159,9 @@ class _Planner:
 
     def misfit(self, one: _Written, variant: _Variant) -> str | None:
         """Why a pipeline cannot run on a task; None if it can."""
+        losses = [found.name for found, _ in one.stages if getattr(self.about(found), "role", "") == "loss"]
+        if len(losses) > 1:
+            return f"{' and '.join(losses)} would each be the main loss of {one.text}; a pipeline has one"
         return refusal([found.declaration for found, _ in one.stages], variant.about, one.text)
 
     def refuse_misfits(self, variants: Sequence[_Variant], pipelines: Sequence[_Written]) -> None:
@@ -250,6 +253,7 @@ class _Planner:
             impl=study.impl,
             precision=study.precision,
             tune=study.tune,
+            whole=task.scores_groups,
             asked=not one.baseline,
             baseline=one.baseline,
         )

@@ -17,6 +17,7 @@ MAPPINGS = ("auto", "loop", "vmap")
 IMPLEMENTATIONS = ("auto", "reference", "triton")
 PRECISIONS = ("float32", "float64")
 DEFAULT_SEEDS = 10
+MOST_SEEDS = 100_000
 TRIAL_SECONDS = {"smoke": 120.0, "small": 3600.0, "full": 86400.0}  # a hang must end some day
 
 
@@ -99,7 +100,7 @@ class Study:
         """
         file = Path(path)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise HarnessError(f"cannot read study {file}: {getattr(error, 'strerror', None) or error}") from error
         try:
@@ -187,8 +188,8 @@ def _checked(key: str, value: Any) -> Any:
 
 def _seeds(value: Any) -> tuple[int, ...]:
     if type(value) is int:
-        if value < 1:
-            raise HarnessError(f"seeds: expected a count of 1 or more, or a list of seeds, got {value}")
+        if not 1 <= value <= MOST_SEEDS:
+            raise HarnessError(f"seeds: expected a count of 1 or more, at most {MOST_SEEDS}, or a list; got {value}")
         return tuple(range(value))
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise HarnessError(f"seeds: expected a count of 1 or more, or a list of seeds, got {value!r}")

@@ -272,6 +272,10 @@ def apply_rules(
         return gradient_at
 
     result = call(0, level(0, ()), parameters, step)
+    if not isinstance(result, Mapping):
+        raise HarnessError(
+            f"a gradient rule returned {type(result).__name__}; it returns a gradient for every parameter"
+        )
     missing = [name for name in parameters if name not in result]
     if missing:
         raise HarnessError(f"a gradient rule returned no gradient for '{missing[0]}'")

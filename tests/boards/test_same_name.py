@@ -20,6 +20,17 @@ def test_methods_of_one_name_from_two_packages_are_two_cells(tmp_path):
     assert "focal (mine)" in render(rows, "table")
 
 
+def test_rows_of_different_code_are_said(tmp_path):
+    store = Store(tmp_path)
+    store.register_task(TASK)
+    store.commit([row(seed, value=0.1 * seed, code_id="old" if seed < 2 else "new", minutes=seed) for seed in range(4)])
+    (cell,) = board(store)
+    assert cell.mixed
+    assert "rows of different code: focal" in render([cell], "table")
+    store.confirm("t", "default", "small", "focal", "old", "new")
+    assert not board(store)[0].mixed
+
+
 def test_a_metric_over_the_whole_group_is_on_the_board(tmp_path):
     store = Store(tmp_path)
     store.register_task(TASK)

@@ -27,6 +27,8 @@ SCALE = ("--scale", "smoke")
         (("run", *TASK, "--method", "random-search"), "method random-search does not fit"),
         (("run", "--task", "posthoc-logit-bank", "--method", "gce"), "method gce does not fit"),
         (("run", *TASK, "--method", "temperature+gce"), "does not fit"),
+        (("run", *TASK, "--method", "focal+gce"), "focal and gce would each be the main loss"),
+        (("run", *TASK, "--method", "gce", "--seeds", "100000000"), "at most 100000"),
         (("run", *TASK, "--method", "gce", "--scale", "smal"), "did you mean 'small'?"),
         (("run", *TASK, "--method", "gce", "--seeds", "0"), "seeds: expected a count of 1 or more"),
         (("run", *TASK, "--method", "gce", "--seeds", "many"), "'many' is not a valid integer"),

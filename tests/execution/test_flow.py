@@ -32,6 +32,7 @@ def test_a_group_of_trials_becomes_rows(guess_the_mean, tmp_path, builds):
     [
         ("prepare", "prepare", "ValueError: the data are gone"),
         ("artifact", "artifact", "artifact table: RuntimeError: no table today"),
+        ("surrogate", "artifact", r"cannot open caf\udce9.txt"),
         ("text", "run", "'value' is an array of <U1; outputs are arrays of numbers or booleans"),
         ("score", "score", "KeyError"),
         ("nan", "score", "mean-error is nan"),
@@ -52,6 +53,86 @@ def harness_connection(store):
     from harness.storage.store import Store
 
     return Store(store).connection()
+
+
+def test_a_failed_preparation_is_not_repeated_for_every_pipeline(guess_the_mean, tmp_path):
+    summary = harness.run(
+        tasks=["guess-the-mean[fault=prepare]"],
+        methods=["mean-of-table", "mean-of-table[shift=1.0]"],
+        seeds=2,
+        plugins=[guess_the_mean],
+        store=tmp_path / "store",
+        executor="inline",
+    )
+    assert summary.statuses == {"ok": 2, "failed": 2}
+    assert (tmp_path / "builds-prepared").read_text() == "xx"
+
+
+@pytest.mark.parametrize("harm", ["no note", "torn note", "torn arrays"])
+def test_an_artifact_that_is_not_whole_is_built_again(guess_the_mean, tmp_path, builds, harm):
+    run(guess_the_mean, tmp_path / "store")
+    kept = tmp_path / "store" / "artifacts"
+    assert not list(kept.glob(".*"))
+    if harm == "no note":
+        next(kept.glob("*.json")).unlink()
+    elif harm == "torn note":
+        next(kept.glob("*.json")).write_text("")
+    else:
+        file = next(kept.glob("*.safetensors"))
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:20])
+    assert run(guess_the_mean, tmp_path / "store", force=True).statuses == {"ok": 3}
+    assert builds() == 4
+
+
+def test_a_failure_of_other_code_is_run_again(guess_the_mean, tmp_path):
+    store = tmp_path / "store"
+    assert run(guess_the_mean, store, "score").statuses == {"ok": 2, "failed": 1}
+    guess_the_mean.write_text(guess_the_mean.read_text().replace('raise KeyError("nothing to score")', "pass"))
+    left = run(guess_the_mean, store, "score")
+    assert (left.statuses, left.todo.stale) == ({"ok": 1}, 2)
+
+
+def test_what_no_row_can_hold_is_a_failure_of_the_trial(guess_the_mean, tmp_path, monkeypatch):
+    from harness.execution import flow
+
+    made = flow.make_row
+    monkeypatch.setattr(flow, "make_row", lambda *a: made(*a) | ({"metrics": 5} if a[1].status == "ok" else {}))
+    assert run(guess_the_mean, tmp_path / "store").statuses == {"failed": 3}
+    with harness_connection(tmp_path / "store") as connection:
+        assert "its row cannot be written" in connection.execute("select error from trials").fetchone()[0]
+
+
+def test_large_groups_are_cut_unless_their_task_scores_them_whole():
+    from types import SimpleNamespace
+
+    from harness.execution.driver import MOST_SEEDS, Piece, _cut
+
+    seeds = tuple(range(3 * MOST_SEEDS))
+
+    def cut(workers, **group):
+        return [piece.seeds for piece in _cut([Piece(SimpleNamespace(**group), seeds)], workers)]
+
+    assert len(cut(1, mapping="auto", whole=False)) == 3
+    assert len(cut(4, mapping="loop", whole=False)) == 4
+    assert sorted(sum(cut(4, mapping="loop", whole=False), ())) == list(seeds)
+    assert cut(4, mapping="loop", whole=True) == [seeds]
+
+
+def test_folders_of_runs_that_were_killed_are_removed(tmp_path, monkeypatch):
+    import os
+    import subprocess
+    import sys
+    import tempfile
+
+    from harness.execution.driver import scratch_folder
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    (tmp_path / f"harness-run-{gone.stdout.strip()}-x").mkdir()
+    (tmp_path / f"harness-run-{os.getpid()}-y").mkdir()
+    own = scratch_folder()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"harness-run-{os.getpid()}-y", own.name])
 
 
 def test_a_builder_that_dies_costs_its_own_seed_only(guess_the_mean, tmp_path):
