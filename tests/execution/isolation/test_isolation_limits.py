@@ -28,13 +28,15 @@ def test_busy_loop(shared: Pool) -> None:
 
 
 def test_hang_in_c_deaf_to_sigterm(shared: Pool, tmp_path: Path) -> None:
-    ending = run(shared, "pause_in_c", {"file": str(tmp_path / "pids")}, Limits(seconds=0.5, grace=0.2))
+    ending = run(shared, "pause_in_c", {"file": str(tmp_path / "pids")}, Limits(seconds=2, grace=0.2))
     assert ending.status == "timeout"
     assert not alive(said(tmp_path / "pids")[0])
 
 
 def test_hang_in_blas(shared: Pool, tmp_path: Path) -> None:
-    ending = run(shared, "multiply_forever", {"file": str(tmp_path / "pids")}, Limits(seconds=1.5, grace=0.2))
+    ending = run(
+        shared, "multiply_forever", {"file": str(tmp_path / "pids")}, Limits(seconds=6, grace=0.2)
+    )  # numpy is imported first
     assert ending.status == "timeout"
     assert not alive(said(tmp_path / "pids")[0])
 
