@@ -21,7 +21,7 @@ from harness.code.canonical import canonical
 from harness.code.local import index_name
 from harness.code.source import code_digest, locate, source_file
 from harness.describe.client import ask
-from harness.describe.description import Description, MethodDescription, TaskDescription, from_json
+from harness.describe.description import Description, from_json
 from harness.errors import HarnessError
 from harness.part import Part
 from harness.registry.discovery import KINDS, Found
@@ -126,16 +126,6 @@ def refusals(parts: Sequence[Part], environ: Mapping[str, str] | None = None, ti
         folders.write(places[index], kept)
         answers[index] = kept
     return [str((answer or {}).get("refused", "")) for answer in answers]
-
-
-def describe_methods(found: Sequence[Found[Any]]) -> list[MethodDescription]:
-    """`describe_all` for methods; raises as `require` does."""
-    return require(describe_all(found))
-
-
-def describe_tasks(found: Sequence[Found[Any]]) -> list[TaskDescription]:
-    """`describe_all` for tasks; raises as `require` does."""
-    return require(describe_all(found))
 
 
 def _request(item: Found[Any]) -> dict[str, Any]:

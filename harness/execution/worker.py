@@ -64,19 +64,18 @@ def run_group(payload: dict[str, Any]) -> dict[str, Any]:
         outputs: Mapping[str, Array] = task.run(pipeline, context.problem, context)
         return outputs
 
-    return {"reports": [report.to_json() for report in run_seeds(job, run)], "device": device_name(job.device)}
+    return _answer(job, run)
 
 
 def run_artifact(payload: dict[str, Any]) -> dict[str, Any]:
     """Build one artifact for several seeds. `payload` has a group job whose task names the builder, and no pipeline."""
     job = GroupJob.from_json(payload)
     builder = resolve(job.task.target, job.task.path)
+    return _answer(job, lambda context: builder(context.problem, context))
 
-    def run(context: TrialContext) -> Mapping[str, Array]:
-        arrays: Mapping[str, Array] = builder(context.problem, context)
-        return arrays
 
-    return {"reports": [report.to_json() for report in run_seeds(job, run)], "device": device_name(job.device)}
+def _answer(job: GroupJob, run: Run) -> dict[str, Any]:
+    return {"reports": [report.to_json() for report in run_seeds(job, run)]}
 
 
 def run_seeds(job: GroupJob, run: Run) -> list[SeedReport]:
@@ -172,8 +171,3 @@ def one_line(error: BaseException) -> str:
     """An exception as one line; errors meant for people keep their own words."""
     text = " ".join(str(error).split())[:500]
     return text if isinstance(error, HarnessError | Diverged) and text else f"{type(error).__name__}: {text}"
-
-
-def device_name(device: str) -> str:
-    """The GPU's name, or "" on a CPU."""
-    return torch.cuda.get_device_name() if device == "cuda" else ""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 OFFERS = ("recipe", "trained", "outputs", "table", "problem")
 TAKES = ("predictor", "trained", "scores", "measurements")
 
-_TRAINS = {"recipe", "trained"}
 _STEPS: dict[str, tuple[set[str], str]] = {
     # interface -> (states it accepts, state it leaves); a recipe is trained on the way where need be
     "term": ({"recipe"}, "recipe"),

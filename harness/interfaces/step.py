@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -139,6 +139,3 @@ class SeedView(ABC):
     @abstractmethod
     def stop(self, reason: str = "") -> None:
         """End this seed's training here; the other seeds go on."""
-
-
-Arrays = dict[str, Any]
